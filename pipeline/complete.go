@@ -90,4 +90,5 @@ type RunStart struct {
 	Stream   StreamInfo
 	Started  time.Time
 	Clock    ClockReading
+	Keep     Keep // "" means KeepEvery
 }

@@ -17,9 +17,10 @@ const (
 	Storage                 // results cannot be kept: disk full, read-only, damaged
 	Timeout                 // it took longer than it may; retry
 	Stuck                   // C code did not return; exit and let systemd restart us
+	Busy                    // all places are taken; retry later
 )
 
-var kindNames = [...]string{"other", "bad configuration", "bad input", "not found", "unsupported", "refused", "gone", "storage", "timeout", "stuck"}
+var kindNames = [...]string{"other", "bad configuration", "bad input", "not found", "unsupported", "refused", "gone", "storage", "timeout", "stuck", "busy"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

@@ -5,6 +5,17 @@ import (
 	"time"
 )
 
+// Keep says which of a run's results are stored. Events, counts and the
+// completion record are kept whatever is chosen.
+type Keep string
+
+// The choices of what to keep.
+const (
+	KeepEvery   Keep = "every"   // each frame's result
+	KeepChanges Keep = "changes" // results that differ from the last one kept
+	KeepEvents  Keep = "events"  // only results that carry events
+)
+
 // A Recorder keeps runs. storage implements it.
 type Recorder interface {
 	// Begin records that a run has started. It is durable when it returns.

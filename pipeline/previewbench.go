@@ -1,0 +1,156 @@
+package pipeline
+
+import "time"
+
+// previewBench is where a preview's pictures are drawn and encoded. One
+// goroutine owns it.
+type previewBench struct {
+	p        *Preview
+	canvas   Picture // what is drawn on, reused
+	dets     []Detection
+	last     time.Duration // PTS of the last picture shown
+	encoders map[Codec]*previewEncoder
+}
+
+type previewEncoder struct {
+	enc       Encoder
+	w, h      int
+	idleSince time.Time // zero while somebody watches
+}
+
+func (b *previewBench) show(s *shown) {
+	info := s.frame.Info()
+	if fps := b.p.opt.FPS; fps > 0 && b.last > 0 && info.PTS > b.last && (info.PTS-b.last).Seconds() < 0.9/fps {
+		return
+	}
+	b.last = info.PTS
+	wanted := b.wanted()
+	if len(wanted) == 0 {
+		return
+	}
+	k := 1
+	if b.p.opt.MaxWidth > 0 {
+		k = (info.Width + b.p.opt.MaxWidth - 1) / b.p.opt.MaxWidth
+	}
+	b.canvas = CopyPicture(b.canvas, s.frame.Picture(), k)
+	b.dets = append(b.dets[:0], s.dets...)
+	for i := range b.dets {
+		b.dets[i] = b.dets[i].scaled(1 / float32(k))
+	}
+	b.p.drawer.Draw(b.canvas, &Result{Frame: info, Detections: b.dets})
+	for codec, key := range wanted {
+		b.encode(codec, key, info.PTS)
+	}
+}
+
+// wanted says which codecs are watched and whether a key frame is asked for.
+func (b *previewBench) wanted() map[Codec]bool {
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	m := map[Codec]bool{}
+	for codec, ws := range b.p.watches {
+		for w := range ws {
+			m[codec] = m[codec] || w.needKey
+		}
+	}
+	return m
+}
+
+func (b *previewBench) encode(codec Codec, key bool, pts time.Duration) {
+	e := b.encoders[codec]
+	if e != nil && (e.w != b.canvas.Width || e.h != b.canvas.Height) {
+		b.shut(codec)
+		e = nil
+	}
+	if e == nil {
+		spec := EncoderSpec{Codec: codec, Width: b.canvas.Width, Height: b.canvas.Height, FPS: b.p.opt.FPS, Bitrate: b.p.opt.Bitrate}
+		enc, err := b.p.open(spec, func(u AccessUnit) { b.p.spread(codec, u) })
+		if err != nil {
+			b.fail(codec, err)
+			return
+		}
+		e = &previewEncoder{enc: enc, w: spec.Width, h: spec.Height}
+		b.encoders[codec] = e
+		b.count(func(s *PreviewStats) { s.Encoders++ })
+		b.p.log.Info("preview encoder started", "codec", codec, "width", e.w, "height", e.h)
+	} else if key {
+		e.enc.ForceKey()
+	}
+	e.idleSince = time.Time{}
+	ok, err := e.enc.Encode(b.canvas, pts)
+	if err != nil {
+		b.fail(codec, err)
+		return
+	}
+	b.count(func(s *PreviewStats) {
+		if ok {
+			s.Shown++
+		} else {
+			s.Dropped++
+		}
+	})
+}
+
+// fail sends the viewers of codec away; their page says so and tries again.
+func (b *previewBench) fail(codec Codec, err error) {
+	b.p.log.Error("preview encoder failed", "codec", codec, "error", err)
+	b.shut(codec)
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	for w := range b.p.watches[codec] {
+		b.p.remove(w)
+	}
+}
+
+// rest closes encoders that nobody has watched for a while.
+func (b *previewBench) rest(now time.Time) {
+	wanted := b.wanted()
+	for codec, e := range b.encoders {
+		switch _, watched := wanted[codec]; {
+		case watched:
+			e.idleSince = time.Time{}
+		case e.idleSince.IsZero():
+			e.idleSince = now
+		case now.Sub(e.idleSince) >= b.p.opt.Linger:
+			b.shut(codec)
+		}
+	}
+}
+
+// shut closes an encoder. It must not hold mu: the encoder may be in spread.
+func (b *previewBench) shut(codec Codec) {
+	e := b.encoders[codec]
+	if e == nil {
+		return
+	}
+	delete(b.encoders, codec)
+	if err := e.enc.Close(); err != nil {
+		b.p.log.Warn("preview encoder did not close cleanly", "codec", codec, "error", err)
+	}
+	b.count(func(s *PreviewStats) { s.Encoders-- })
+	b.p.log.Info("preview encoder stopped", "codec", codec)
+}
+
+func (b *previewBench) count(f func(*PreviewStats)) {
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	f(&b.p.stats)
+}
+
+func (b *previewBench) close() {
+	for codec := range b.encoders {
+		b.shut(codec)
+	}
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	b.p.closed = true
+	for _, ws := range b.p.watches {
+		for w := range ws {
+			b.p.remove(w)
+		}
+	}
+	if b.p.slot != nil {
+		b.p.slot.frame.Release()
+		b.p.slot = nil
+	}
+}
