@@ -134,7 +134,8 @@ type viewing struct {
 
 func (w *viewing) Units() <-chan AccessUnit { return w.units }
 
-// NeedKey asks for a key frame; until it comes the viewer still gets what there is.
+// NeedKey asks for a key frame; until it comes the viewer is sent nothing, for
+// it could not decode it.
 func (w *viewing) NeedKey() {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()

@@ -15,8 +15,14 @@ type previewBench struct {
 type previewEncoder struct {
 	enc       Encoder
 	w, h      int
-	idleSince time.Time // zero while somebody watches
+	keyAt     time.Duration // PTS at which a key frame was last asked for
+	idleSince time.Time     // zero while somebody watches
 }
+
+// keyInterval is how soon a key frame may be asked for again. The one asked
+// for is still in the encoder when the next picture comes, and a viewer on a
+// bad line must not turn everybody's picture into key frames.
+const keyInterval = 500 * time.Millisecond
 
 func (b *previewBench) show(s *shown) {
 	info := s.frame.Info()
@@ -69,12 +75,13 @@ func (b *previewBench) encode(codec Codec, key bool, pts time.Duration) {
 			b.fail(codec, err)
 			return
 		}
-		e = &previewEncoder{enc: enc, w: spec.Width, h: spec.Height}
+		e = &previewEncoder{enc: enc, w: spec.Width, h: spec.Height, keyAt: pts}
 		b.encoders[codec] = e
 		b.count(func(s *PreviewStats) { s.Encoders++ })
 		b.p.log.Info("preview encoder started", "codec", codec, "width", e.w, "height", e.h)
-	} else if key {
+	} else if key && pts-e.keyAt >= keyInterval {
 		e.enc.ForceKey()
+		e.keyAt = pts
 	}
 	e.idleSince = time.Time{}
 	ok, err := e.enc.Encode(b.canvas, pts)

@@ -165,7 +165,6 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 	failures, over := 0, false
 	settle := func(err error) error {
 		if err == nil {
-			failures = 0
 			return nil
 		}
 		r.note(err)
@@ -215,7 +214,11 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 		}
 		b := flight[0]
 		flight = append(flight[:0], flight[1:]...)
-		if err := settle(r.finishFrame(finishCtx, b)); err != nil {
+		err := r.finishFrame(finishCtx, b)
+		if err == nil {
+			failures = 0
+		}
+		if err = settle(err); err != nil {
 			return drain(err)
 		}
 	}
