@@ -1,0 +1,87 @@
+package infer
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"perch/pipeline"
+)
+
+// The execution providers that Perch uses, best first.
+const (
+	TensorRT = "tensorrt"
+	CUDA     = "cuda"
+	CPU      = "cpu"
+)
+
+// Options say how a model is to run. The zero value is good.
+type Options struct {
+	Providers []string // in order of preference; nil is TensorRT, CUDA, CPU
+	Strict    bool     // refuse any but the first of Providers
+
+	Threads  int  // threads of one inference on the CPU; 0 is all cores up to four
+	Spin     bool // let idle threads spin: a little faster alone, at the cost of cores that decoding needs
+	CPUArena bool // keep freed memory for the next run: more memory, less time
+
+	Input       string             // the image input; "" is the first of rank 4, or the first
+	InputShape  []int64            // its shape where the graph leaves dimensions open; the batch entry is not used
+	ExtraShapes map[string][]int64 // likewise for the other inputs
+
+	MaxBatch int // most frames in one run where the batch dimension is open; 0 is 4
+	Slots    int // frames that may be prepared, waiting, running or read at a time; 0 is 2*batch+1
+
+	FP16           bool   // TensorRT may compute in half precision
+	GPUMemLimit    int64  // bytes that CUDA's arena may take; 0 does not limit
+	EngineCacheDir string // where built TensorRT engines are kept; "" builds them at each start
+
+	Deadline    time.Duration // of one run; 0 is 30 s
+	OpenTimeout time.Duration // of loading and warming up; 0 is 30 min, for an engine may have to be built
+	MaxBytes    int64         // largest file; 0 is 2 GiB
+
+	// Progress is called every few seconds while the model loads, from the
+	// goroutine that called Open; nil is not called.
+	Progress func(stage string, elapsed time.Duration)
+	Log      *slog.Logger // nil logs to the Runtime's
+}
+
+func (o Options) withDefaults(rt *Runtime) (Options, error) {
+	if len(o.Providers) == 0 {
+		o.Providers = []string{TensorRT, CUDA, CPU}
+	}
+	for i, p := range o.Providers {
+		if !slices.Contains([]string{TensorRT, CUDA, CPU}, p) {
+			return o, badOption(fmt.Errorf("unknown execution provider %q", p), "choose among "+strings.Join([]string{TensorRT, CUDA, CPU}, ", "))
+		}
+		if slices.Contains(o.Providers[:i], p) {
+			return o, badOption(fmt.Errorf("execution provider %q is named twice", p), "")
+		}
+	}
+	if o.Threads < 0 || o.MaxBatch < 0 || o.Slots < 0 || o.GPUMemLimit < 0 || o.Deadline < 0 || o.OpenTimeout < 0 {
+		return o, badOption(fmt.Errorf("a count, limit or time is negative"), "")
+	}
+	if o.Threads == 0 {
+		o.Threads = min(4, runtime.NumCPU())
+	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = 4
+	}
+	o.MaxBatch = min(o.MaxBatch, 64)
+	if o.Deadline == 0 {
+		o.Deadline = 30 * time.Second
+	}
+	if o.OpenTimeout == 0 {
+		o.OpenTimeout = 30 * time.Minute
+	}
+	if o.Log == nil {
+		o.Log = rt.cfg.Log
+	}
+	return o, nil
+}
+
+func badOption(err error, hint string) error {
+	return &pipeline.Error{Op: "open model", Kind: pipeline.BadConfig, Err: err, Hint: hint}
+}
