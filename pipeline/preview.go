@@ -45,6 +45,7 @@ type Preview struct {
 	slot    *shown                      // guarded by mu: the newest frame, on loan
 	watches map[Codec]map[*viewing]bool // guarded by mu
 	closed  bool                        // guarded by mu
+	snaps   []chan Picture              // guarded by mu: who waits for a still picture
 	stats   PreviewStats                // guarded by mu
 }
 
@@ -121,6 +122,27 @@ func (p *Preview) Watch(codec Codec) (Watch, error) {
 	p.watches[codec][w] = true
 	p.viewers.Add(1)
 	return w, nil
+}
+
+// Snapshot returns the next picture, at its full size and with what was found
+// on it. It fails with ctx, or when the camera is being stopped.
+func (p *Preview) Snapshot(ctx context.Context) (Picture, error) {
+	snap := make(chan Picture, 1)
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return Picture{}, &Error{Op: "take snapshot", Kind: Gone, Err: errors.New("the camera is being stopped")}
+	}
+	p.snaps = append(p.snaps, snap)
+	p.mu.Unlock()
+	p.viewers.Add(1)
+	defer p.viewers.Add(-1)
+	select {
+	case pic := <-snap:
+		return pic, nil
+	case <-ctx.Done():
+		return Picture{}, &Error{Op: "take snapshot", Kind: Gone, Err: errors.New("the camera sends no pictures at present")}
+	}
 }
 
 // viewing is one viewer's [Watch]. Its fields are guarded by the preview's mu.

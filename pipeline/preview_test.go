@@ -60,7 +60,7 @@ func inPreview(t *testing.T, opt pipeline.PreviewOptions, f func(p *pipeline.Pre
 		enc := &encoders{}
 		opt.Codecs, opt.Linger = []pipeline.Codec{pipeline.CodecH264}, 3*time.Second
 		p := pipeline.NewPreview(opt, enc.open, marker{}, quiet)
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() { p.Run(ctx) })
 		pts := time.Duration(0)
@@ -175,6 +175,25 @@ func TestEncoderFailureSendsViewersAway(t *testing.T) {
 		}
 		if _, err := p.Watch(pipeline.CodecVP8); pipeline.KindOf(err) != pipeline.Unsupported {
 			t.Errorf("Watch(VP8): %v", err)
+		}
+	})
+}
+
+func TestSnapshotNeedsNoEncoder(t *testing.T) {
+	inPreview(t, pipeline.PreviewOptions{MaxWidth: 32}, func(p *pipeline.Preview, enc *encoders, show func(int)) {
+		go show(3)
+		pic, err := p.Snapshot(context.Background())
+		if err != nil || pic.Width != 64 || pic.Planes[0][0] != 3 {
+			t.Errorf("%dx%d, %v: want the whole picture, drawn on", pic.Width, pic.Height, err)
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := p.Snapshot(ctx); pipeline.KindOf(err) != pipeline.Gone {
+			t.Errorf("no pictures come, but Snapshot says %v", err)
+		}
+		if len(enc.opened) != 0 || p.Stats().Viewers != 0 {
+			t.Error("a still picture left an encoder or a viewer")
 		}
 	})
 }

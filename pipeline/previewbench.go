@@ -26,6 +26,7 @@ const keyInterval = 500 * time.Millisecond
 
 func (b *previewBench) show(s *shown) {
 	info := s.frame.Info()
+	b.still(s)
 	if fps := b.p.opt.FPS; fps > 0 && b.last > 0 && info.PTS > b.last && (info.PTS-b.last).Seconds() < 0.9/fps {
 		return
 	}
@@ -46,6 +47,19 @@ func (b *previewBench) show(s *shown) {
 	b.p.drawer.Draw(b.canvas, &Result{Frame: info, Detections: b.dets})
 	for codec, key := range wanted {
 		b.encode(codec, key, info.PTS)
+	}
+}
+
+// still serves those who wait for a single picture.
+func (b *previewBench) still(s *shown) {
+	b.p.mu.Lock()
+	snaps := b.p.snaps
+	b.p.snaps = nil
+	b.p.mu.Unlock()
+	for _, snap := range snaps {
+		pic := CopyPicture(Picture{}, s.frame.Picture(), 1)
+		b.p.drawer.Draw(pic, &Result{Frame: s.frame.Info(), Detections: s.dets})
+		snap <- pic
 	}
 }
 
