@@ -1,0 +1,127 @@
+package model
+
+import "encoding/binary"
+
+// Rows are blended eight bytes at a time: the even and the odd bytes of a
+// 64-bit word become four 16-bit lanes each, which are summed and multiplied
+// together. No lane overflows, because the weights of all samples in a sum add
+// up to 256 and 255*256 + 128 < 1<<16. The result is rounded to a byte, half up.
+
+const (
+	lanes = 0x00ff00ff00ff00ff
+	half  = 0x0080008000800080
+)
+
+// slack is how much longer than its samples a blended row is, so that whole
+// words can be written and the node after the last be read (with weight 0).
+const slack = 16
+
+// blend2 blends rows a and b into dst, b with weight w of 256.
+func blend2(dst, a, b []byte, w uint64) {
+	v := 256 - w
+	n := len(a) / 8
+	for i := range n {
+		x := binary.LittleEndian.Uint64(a[i*8 : i*8+8 : i*8+8])
+		y := binary.LittleEndian.Uint64(b[i*8 : i*8+8 : i*8+8])
+		even := (x&lanes)*v + (y&lanes)*w + half
+		odd := (x>>8&lanes)*v + (y>>8&lanes)*w + half
+		binary.LittleEndian.PutUint64(dst[i*8:i*8+8:i*8+8], even>>8&lanes|odd&^lanes)
+	}
+	if rest := len(a) % 8; rest > 0 {
+		var x, y [8]byte
+		copy(x[:], a[n*8:])
+		copy(y[:], b[n*8:])
+		blend2(dst[n*8:], x[:], y[:], w)
+	}
+}
+
+// blend4 is blend2 for nodes of two rows each; w is of 128.
+func blend4(dst, a0, a1, b0, b1 []byte, w uint64) {
+	v := 128 - w
+	n := len(a0) / 8
+	for i := range n {
+		p := binary.LittleEndian.Uint64(a0[i*8 : i*8+8 : i*8+8])
+		q := binary.LittleEndian.Uint64(a1[i*8 : i*8+8 : i*8+8])
+		r := binary.LittleEndian.Uint64(b0[i*8 : i*8+8 : i*8+8])
+		s := binary.LittleEndian.Uint64(b1[i*8 : i*8+8 : i*8+8])
+		even := (p&lanes+q&lanes)*v + (r&lanes+s&lanes)*w + half
+		odd := (p>>8&lanes+q>>8&lanes)*v + (r>>8&lanes+s>>8&lanes)*w + half
+		binary.LittleEndian.PutUint64(dst[i*8:i*8+8:i*8+8], even>>8&lanes|odd&^lanes)
+	}
+	if rest := len(a0) % 8; rest > 0 {
+		var p, q, r, s [8]byte
+		copy(p[:], a0[n*8:])
+		copy(q[:], a1[n*8:])
+		copy(r[:], b0[n*8:])
+		copy(s[:], b1[n*8:])
+		blend4(dst[n*8:], p[:], q[:], r[:], s[:], w)
+	}
+}
+
+// pack makes four bytes of the upper halves of four lanes.
+func pack(x uint64) uint32 {
+	x = x >> 8 & lanes
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16)
+}
+
+// blendPairs2 is blend2 for nodes of two columns each; w is of 128.
+func blendPairs2(dst, a, b []byte, w uint64) {
+	v := 128 - w
+	n := len(a) / 8
+	for i := range n {
+		x := binary.LittleEndian.Uint64(a[i*8 : i*8+8 : i*8+8])
+		y := binary.LittleEndian.Uint64(b[i*8 : i*8+8 : i*8+8])
+		binary.LittleEndian.PutUint32(dst[i*4:i*4+4:i*4+4], pack((x&lanes+x>>8&lanes)*v+(y&lanes+y>>8&lanes)*w+half))
+	}
+	if rest := len(a) % 8; rest > 0 {
+		var x, y [8]byte
+		copy(x[:], a[n*8:])
+		copy(y[:], b[n*8:])
+		blendPairs2(dst[n*4:], x[:], y[:], w)
+	}
+}
+
+// blendPairs4 is blend2 for nodes of two rows and two columns; w is of 64.
+func blendPairs4(dst, a0, a1, b0, b1 []byte, w uint64) {
+	v := 64 - w
+	n := len(a0) / 8
+	for i := range n {
+		p := binary.LittleEndian.Uint64(a0[i*8 : i*8+8 : i*8+8])
+		q := binary.LittleEndian.Uint64(a1[i*8 : i*8+8 : i*8+8])
+		r := binary.LittleEndian.Uint64(b0[i*8 : i*8+8 : i*8+8])
+		s := binary.LittleEndian.Uint64(b1[i*8 : i*8+8 : i*8+8])
+		sum := (p&lanes+p>>8&lanes+q&lanes+q>>8&lanes)*v + (r&lanes+r>>8&lanes+s&lanes+s>>8&lanes)*w + half
+		binary.LittleEndian.PutUint32(dst[i*4:i*4+4:i*4+4], pack(sum))
+	}
+	if rest := len(a0) % 8; rest > 0 {
+		var p, q, r, s [8]byte
+		copy(p[:], a0[n*8:])
+		copy(q[:], a1[n*8:])
+		copy(r[:], b0[n*8:])
+		copy(s[:], b1[n*8:])
+		blendPairs4(dst[n*4:], p[:], q[:], r[:], s[:], w)
+	}
+}
+
+// blendBoxes is the general case: count nodes of fx columns and fy rows, of
+// which the first rows are a and b; w is of 256. sums has room for a row.
+func blendBoxes(dst []byte, plane []byte, stride, count, fx, fy, a, b int, w uint32, sums []uint32) {
+	sums = sums[:count*fx]
+	clear(sums)
+	for k := range fy {
+		p := plane[(a+k)*stride:][:len(sums)]
+		q := plane[(b+k)*stride:][:len(sums)]
+		for i := range sums {
+			sums[i] += uint32(p[i])*(256-w) + uint32(q[i])*w
+		}
+	}
+	area := uint64(fx * fy * 256)
+	for i := range count {
+		var sum uint64
+		for _, v := range sums[i*fx : i*fx+fx] {
+			sum += uint64(v)
+		}
+		dst[i] = byte((sum + area/2) / area)
+	}
+}

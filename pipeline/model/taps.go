@@ -1,0 +1,59 @@
+package model
+
+import "math"
+
+// A tap is where one output column takes its value from: the node at a byte
+// offset into a blended row and the one after it, and their weights in 256ths,
+// that of the first in the upper half: with nodes a | b<<16 the product has
+// a*first + b*second in bits 16 to 31.
+type tap struct {
+	at, weights uint32
+}
+
+// A rowTap is where one output row takes its value from: the nodes a and b and
+// the weight of the second, in units that depend on the blend.
+type rowTap struct {
+	a, b int
+	w    uint64
+}
+
+// boxFactor is how many source samples one node averages: f = max(1,
+// floor(scale/2 + 1/2)), so that a bilinear sample, which is made of two nodes,
+// leaves no more than one source sample in scale unseen.
+func boxFactor(scale float64) int { return max(1, int(math.Floor(scale/2+0.5))) }
+
+// sited says how a plane's samples lie in the luma grid: sample k sits at luma
+// position (k+0.5)*step - 0.5 + shift.
+type sited struct {
+	step  float64 // luma samples from one sample of the plane to the next
+	shift float64
+}
+
+// nodes places sample i, the middle of block output samples of n, which cover
+// src luma samples in all, among the nodes of a plane that has count of them,
+// each the mean of f samples. It returns the first of two nodes and the fraction
+// that belongs to the second.
+func nodes(i, block, n, src, count, f int, s sited) (a int, frac float64) {
+	x := (float64(i)+0.5)*float64(block)*float64(src)/float64(n) - s.shift
+	x = x/(s.step*float64(f)) - 0.5
+	x = math.Min(math.Max(x, 0), float64(count-1))
+	a = max(min(int(x), count-2), 0)
+	return a, x - float64(a)
+}
+
+// columns fills taps for every output column; a node is bytes long.
+func columns(taps []tap, src, n, block, count, f int, s sited, bytes int) {
+	for i := range taps {
+		a, frac := nodes(i, block, n, src, count, f, s)
+		w := uint32(math.Floor(frac*256 + 0.5))
+		taps[i] = tap{uint32(a * bytes), (256-w)<<16 | w}
+	}
+}
+
+// rows fills taps for every output row; weights are in units of 1/one.
+func rows(taps []rowTap, src, n, block, count, f int, s sited, one float64) {
+	for i := range taps {
+		a, frac := nodes(i, block, n, src, count, f, s)
+		taps[i] = rowTap{a, min(a+1, count-1), uint64(math.Floor(frac*one + 0.5))}
+	}
+}
