@@ -63,7 +63,13 @@ func newPlan(g Graph, o Options) (*plan, error) {
 		if _, err := findType(out.Type); err != nil {
 			return nil, unsupported(fmt.Errorf("output %q: %w", out.Name, err), "export the model with outputs that are numbers")
 		}
-		p.outputs = append(p.outputs, outputPlan{name: out.Name, typ: out.Type, given: out.Shape})
+		o := outputPlan{name: out.Name, typ: out.Type, given: out.Shape}
+		if o.typ == pipeline.Float16 && !isFixed(o.given) && !p.firstOnly(o) {
+			// The binding copies an output of unknown shape, and of float16
+			// only half the bytes.
+			return nil, unsupported(fmt.Errorf("output %q is float16 of open shape %v", o.name, o.given), "export the model with float32 outputs or fixed shapes")
+		}
+		p.outputs = append(p.outputs, o)
 	}
 	return p, p.checkBatch()
 }
@@ -155,9 +161,6 @@ func (p *plan) settle(one, two [][]int64) error {
 				o.shape = one[i]
 			}
 		}
-		if o.typ == pipeline.Float16 && o.shape == nil && !p.firstOnly(o) {
-			return unsupported(fmt.Errorf("output %q is float16 of open shape %v", o.name, o.given), "export the model with float32 outputs or fixed shapes")
-		}
 		if o.typ == pipeline.Float16 && o.shape == nil {
 			o.shape = withRows(o.given, 1)
 		}
@@ -169,7 +172,7 @@ func (p *plan) settle(one, two [][]int64) error {
 }
 
 // firstOnly reports whether only the batch dimension of o is open.
-func (p *plan) firstOnly(o *outputPlan) bool {
+func (p *plan) firstOnly(o outputPlan) bool {
 	return (p.open || p.fixed) && len(o.given) > 0 && o.given[0] < 0 && isFixed(o.given[1:])
 }
 
