@@ -146,7 +146,8 @@ func TestTooMuch(t *testing.T) {
 		"indentation": {indented, "nested more than 32 deep"},
 		"laughs":      {"a: &a [x]\nb: &b [*a,*a]\n", "anchors and aliases"},
 		"size":        {strings.Repeat("a", MaxFileSize+1), "larger than 1024 KiB"},
-		"full":        {strings.Repeat("- a\n", MaxFileSize/4), "is a list"},
+		"lines":       {"a: |\n" + strings.Repeat("\n", maxLines+1), "more than 25000 lines"},
+		"full":        {strings.Repeat("- "+strings.Repeat("a", 40)+"\n", 24_000), "is a list"},
 		"one line":    {strings.Repeat("a", MaxFileSize), "is a single value"},
 	}
 	for name, tt := range tests {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,11 +13,13 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// The bounds of a YAML document. A file within them is parsed in a fraction of
-// a second; the parser recurses and is quadratic in the nesting, so that is
-// checked on its tokens first.
+// The bounds of a YAML document. A file within them is read in seconds at the
+// worst: the parser recurses and is quadratic in the nesting, so that is checked
+// on its tokens first, and the scanner is quadratic in the lines of some
+// documents (100,000 empty lines in a block of text took it half a minute).
 const (
 	MaxFileSize = 1 << 20
+	maxLines    = 25_000
 	maxNesting  = 32
 )
 
@@ -53,6 +56,10 @@ func (k nodeKind) String() string {
 func parseYAML(r *report, data []byte) (n *node) {
 	if len(data) > MaxFileSize {
 		r.add(origin{}, "", "is larger than %d KiB; a configuration is not", MaxFileSize>>10)
+		return nil
+	}
+	if lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")); lines > maxLines {
+		r.add(origin{}, "", "has more than %d lines; a configuration has not", maxLines)
 		return nil
 	}
 	// The parser is foreign code fed with a file that anybody may have edited:
