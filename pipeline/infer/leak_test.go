@@ -134,19 +134,17 @@ func TestDefaultModelTruncated(t *testing.T) {
 func BenchmarkDefaultModel(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		for _, spin := range []bool{false, true} {
-			for _, arena := range []bool{false, true} {
-				b.Run("threads="+strconv.Itoa(threads)+"/spin="+strconv.FormatBool(spin)+"/arena="+strconv.FormatBool(arena), func(b *testing.B) {
-					s, err := testRuntime(b).Open(b.Context(), Model{Path: nanodet(b)}, Options{Threads: threads, Spin: spin, CPUArena: arena})
-					if err != nil {
-						b.Fatal(err)
-					}
-					defer s.Close()
-					for b.Loop() {
-						run(b, s, func(*Slot) {}).Release()
-					}
-					b.ReportMetric(float64(status(b, "VmHWM"))/1024, "peak-MB")
-				})
-			}
+			b.Run("threads="+strconv.Itoa(threads)+"/spin="+strconv.FormatBool(spin), func(b *testing.B) {
+				s, err := testRuntime(b).Open(b.Context(), Model{Path: nanodet(b)}, Options{Threads: threads, Spin: spin})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				for b.Loop() {
+					run(b, s, func(*Slot) {}).Release()
+				}
+				b.ReportMetric(float64(status(b, "VmHWM"))/1024, "peak-MB")
+			})
 		}
 	}
 }
