@@ -123,5 +123,5 @@ func asHalf(v float64) uint16 {
 	frac, exp := math.Frexp(v) // frac in [0.5, 1)
 	bits := math.RoundToEven(frac * (1 << 11))
 	// A mantissa that rounds up to 2^11 carries into the exponent by itself.
-	return sign | uint16((exp+13)<<10+int(bits)-(1<<10))
+	return sign | uint16((exp+14)<<10+int(bits)-(1<<10))
 }
