@@ -3,8 +3,10 @@ package infer
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,4 +236,50 @@ func TestOpenCancelled(t *testing.T) {
 	<-undone
 	eventually(t, "the goroutine ends", func() bool { return runtime.NumGoroutine() <= before })
 	open(t, doubled(1, 2), Options{}) // the permission to load was given back
+}
+
+// Cameras that come, give up and go at random: every frame is accounted for
+// and every slot comes back.
+func TestBooksBalance(t *testing.T) {
+	s := open(t, doubled(-1, 16), Options{MaxBatch: 3, Slots: 5})
+	var submitted atomic.Uint64
+	var wg sync.WaitGroup
+	for c := range 4 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(c), 1))
+			for range 150 {
+				slot, err := s.Lease(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				slot.Float32()[5] = float32(c)
+				slot.Submit()
+				submitted.Add(1)
+				switch rng.IntN(4) {
+				case 0:
+					slot.Release()
+					cancel()
+					continue
+				case 1:
+					go cancel()
+				}
+				if _, err := slot.Wait(ctx); err == nil {
+					if got := slot.Outputs()[0].Data[5]; got != float32(2*c) {
+						t.Errorf("caller %d got %v", c, got)
+					}
+				} else if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				slot.Release()
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "all slots come back", func() bool { return s.Stats().InUse == 0 })
+	if st := s.Stats(); st.Frames+st.Cancelled != submitted.Load() || st.Failures != 0 {
+		t.Errorf("%d submitted, %+v", submitted.Load(), st)
+	}
 }
