@@ -15,6 +15,7 @@ type encoding struct {
 	fps           float64
 	bitrate       int  // bits per second; 0 takes one that suits the size
 	file          bool // quality before delay
+	fullRange     bool // what the encoder gets; pictures are converted to it
 }
 
 // The coded size is even for H.264, which has 4:2:0 chroma in whole samples
@@ -26,10 +27,9 @@ func (e encoding) coded() (width, height int) {
 	return e.width, e.height
 }
 
-// input is how pictures enter. Whatever range they come in, what leaves is
+// input is how pictures enter. Whatever range they come in, what is encoded is
 // limited range: VP8 cannot say otherwise and players do not listen to H.264.
-const input = "appsrc name=in format=time block=false max-buffers=0 max-bytes=0 ! videoconvert ! " +
-	"capsfilter name=limited caps=video/x-raw,format=(string){I420,NV12},colorimetry=(string){bt601,bt709} ! "
+const input = "appsrc name=in format=time block=false max-buffers=0 max-bytes=0 ! videoconvert ! "
 
 // launch returns the part of the pipeline from pictures to encoded units, and
 // the settings of its encoder.
@@ -73,17 +73,17 @@ func (e encoding) inputCaps(pic pipeline.Picture) string {
 	if e.fps > 0 {
 		n, d = fraction(e.fps)
 	}
-	return fmt.Sprintf("video/x-raw,format=%v,width=%d,height=%d,framerate=%d/%d,pixel-aspect-ratio=1/1,interlace-mode=progressive,colorimetry=%s", pic.Format, w, h, n, d, colorimetry(pic))
+	return fmt.Sprintf("video/x-raw,format=%v,width=%d,height=%d,framerate=%d/%d,pixel-aspect-ratio=1/1,interlace-mode=progressive,colorimetry=%s", pic.Format, w, h, n, d, e.colorimetry(pic.Matrix))
 }
 
 // colorimetry writes range and matrix as GStreamer does: range:matrix:transfer:primaries.
-func colorimetry(pic pipeline.Picture) string {
+func (e encoding) colorimetry(m pipeline.ColourMatrix) string {
 	switch {
-	case pic.FullRange && pic.Matrix == pipeline.BT709:
+	case e.fullRange && m == pipeline.BT709:
 		return "1:3:5:1"
-	case pic.FullRange:
+	case e.fullRange:
 		return "1:4:0:0"
-	case pic.Matrix == pipeline.BT709:
+	case m == pipeline.BT709:
 		return "bt709"
 	}
 	return "bt601"

@@ -95,12 +95,19 @@ func (f *feed) push(pic pipeline.Picture, pts time.Duration) error {
 	if pic.Format == pipeline.NV12 {
 		nv12 = 1
 	}
+	toRange := C.int(C.PERCH_RANGE_KEEP)
+	switch {
+	case pic.FullRange && !f.fullRange:
+		toRange = C.PERCH_RANGE_LIMIT
+	case !pic.FullRange && f.fullRange:
+		toRange = C.PERCH_RANGE_EXTEND
+	}
 	w, h := f.coded()
 	duration := C.gint64(0)
 	if f.fps > 0 {
 		duration = C.gint64(float64(time.Second) / f.fps)
 	}
-	if r := C.perch_push(f.src, planes[0], planes[1], planes[2], &strides[0], nv12, C.int(f.width), C.int(f.height), C.int(w), C.int(h), C.gint64(pts), duration); r != C.GST_FLOW_OK {
+	if r := C.perch_push(f.src, planes[0], planes[1], planes[2], &strides[0], nv12, toRange, C.int(f.width), C.int(f.height), C.int(w), C.int(h), C.gint64(pts), duration); r != C.GST_FLOW_OK {
 		return fmt.Errorf("the encoder takes no more pictures (flow %d)", int(r))
 	}
 	return nil

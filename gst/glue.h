@@ -83,7 +83,11 @@ typedef struct {
   int key;
 } perch_unit;
 
-GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12,
+// videoconvert changes the range only together with the matrix, so it is done
+// here, while copying.
+enum { PERCH_RANGE_KEEP, PERCH_RANGE_LIMIT, PERCH_RANGE_EXTEND };
+
+GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12, int range,
                          int width, int height, int coded_width, int coded_height, gint64 pts, gint64 duration);
 guint64 perch_level(GstElement *appsrc);
 void perch_end(GstElement *appsrc);

@@ -2,18 +2,34 @@
 
 #include <string.h>
 
+// range_table maps a sample of one range to the other: black at 0 and white at
+// 255 against 16 and 235, chroma around 128 (ITU-R BT.601, BT.709).
+static const guint8 *range_table(guint8 *table, int range, gboolean chroma) {
+  double span = chroma ? 224 : 219, centre = chroma ? 128 : 0, base = chroma ? 128 : 16;
+  if (range == PERCH_RANGE_KEEP) return NULL;
+  for (int i = 0; i < 256; i++) {
+    double v = range == PERCH_RANGE_LIMIT ? (i - centre) * span / 255 + base : (i - base) * 255 / span + centre;
+    table[i] = (guint8)CLAMP(v + 0.5, 0, 255);
+  }
+  return table;
+}
+
 // copy_plane copies rows and repeats the last column and row up to the coded
 // size. unit is the number of bytes that belong together (2 for NV12's chroma).
-static void copy_plane(guint8 *dst, int dst_stride, const guint8 *src, int src_stride, int cols, int rows, int coded_cols, int coded_rows, int unit) {
+static void copy_plane(guint8 *dst, int dst_stride, const guint8 *src, int src_stride, int cols, int rows, int coded_cols,
+                       int coded_rows, int unit, const guint8 *table) {
   for (int y = 0; y < coded_rows; y++) {
     const guint8 *from = src + (gsize)MIN(y, rows - 1) * src_stride;
     guint8 *to = dst + (gsize)y * dst_stride;
-    memcpy(to, from, (gsize)cols * unit);
-    for (int x = cols; x < coded_cols; x++) memcpy(to + (gsize)x * unit, from + (gsize)(cols - 1) * unit, unit);
+    if (table)
+      for (int x = 0; x < cols * unit; x++) to[x] = table[from[x]];
+    else
+      memcpy(to, from, (gsize)cols * unit);
+    for (int x = cols; x < coded_cols; x++) memcpy(to + (gsize)x * unit, to + (gsize)(cols - 1) * unit, unit);
   }
 }
 
-GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12,
+GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12, int range,
                          int width, int height, int coded_width, int coded_height, gint64 pts, gint64 duration) {
   GstVideoInfo info;
   gst_video_info_set_format(&info, nv12 ? GST_VIDEO_FORMAT_NV12 : GST_VIDEO_FORMAT_I420, coded_width, coded_height);
@@ -23,14 +39,16 @@ GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const
     if (b) gst_buffer_unref(b);
     return GST_FLOW_ERROR;
   }
+  guint8 luma_table[256], chroma_table[256];
+  const guint8 *luma = range_table(luma_table, range, FALSE), *chroma = range_table(chroma_table, range, TRUE);
   const void *planes[3] = {y, u, v};
   int cw = (width + 1) / 2, ch = (height + 1) / 2, ccw = (coded_width + 1) / 2, cch = (coded_height + 1) / 2;
   for (int i = 0; i < (nv12 ? 2 : 3); i++) {
     guint8 *dst = map.data + GST_VIDEO_INFO_PLANE_OFFSET(&info, i);
     if (i == 0)
-      copy_plane(dst, GST_VIDEO_INFO_PLANE_STRIDE(&info, 0), y, strides[0], width, height, coded_width, coded_height, 1);
+      copy_plane(dst, GST_VIDEO_INFO_PLANE_STRIDE(&info, 0), y, strides[0], width, height, coded_width, coded_height, 1, luma);
     else
-      copy_plane(dst, GST_VIDEO_INFO_PLANE_STRIDE(&info, i), planes[i], strides[i], cw, ch, ccw, cch, nv12 ? 2 : 1);
+      copy_plane(dst, GST_VIDEO_INFO_PLANE_STRIDE(&info, i), planes[i], strides[i], cw, ch, ccw, cch, nv12 ? 2 : 1, chroma);
   }
   gst_buffer_unmap(b, &map);
   GST_BUFFER_PTS(b) = pts;

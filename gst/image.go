@@ -12,14 +12,14 @@ import (
 const jpegTimeout = 10 * time.Second
 
 // DecodeImage reads a still picture (JPEG, PNG and what else GStreamer knows)
-// as full-range BT.601 I420, which is what a 4:2:0 JPEG is inside: its samples
-// come out untouched. Others are converted. The picture is the caller's.
+// as I420. A 4:2:0 JPEG is full-range BT.601 inside and its samples come out
+// untouched; RGB is converted to the same. The picture is the caller's.
 func (m *Media) DecodeImage(ctx context.Context, path string) (pipeline.Picture, error) {
 	src, err := m.NewSource(SourceSpec{Kind: pipeline.SourceFile, Path: path, Pace: pipeline.Lossless, Decoder: software})
 	if err != nil {
 		return pipeline.Picture{}, err
 	}
-	src.(*source).format = "video/x-raw,format=I420,colorimetry=1:4:0:0"
+	src.(*source).format = "video/x-raw,format=I420,colorimetry=(string){1:4:0:0,bt601,bt709}"
 	var pic pipeline.Picture
 	first := firstFrame{take: func(p pipeline.Picture) { pic = clone(p) }}
 	if err := first.of(ctx, src); err != nil {
@@ -50,7 +50,7 @@ func (m *Media) EncodeJPEG(pic pipeline.Picture) ([]byte, error) {
 		return fail(pipeline.BadInput, err)
 	}
 	launch := "appsrc name=in format=time ! videoconvert ! video/x-raw,format=I420,colorimetry=1:4:0:0 ! jpegenc quality=85 ! appsink name=out sync=false enable-last-sample=false"
-	f, err := startFeed(encoding{width: pic.Width, height: pic.Height}, launch, nil)
+	f, err := startFeed(encoding{width: pic.Width, height: pic.Height, fullRange: true}, launch, nil)
 	if err != nil {
 		return fail(pipeline.Unsupported, err)
 	}

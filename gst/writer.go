@@ -20,6 +20,7 @@ const (
 type writer struct {
 	path, temp string
 	feed       *feed
+	written    int
 	failed     error
 	closed     bool
 }
@@ -91,8 +92,10 @@ func (w *writer) Write(pic pipeline.Picture, pts time.Duration) error {
 	}
 	if err := w.feed.push(pic, pts); err != nil {
 		w.failed = w.error(pipeline.Storage, errors.Join(w.feed.trouble(), err))
+		return w.failed
 	}
-	return w.failed
+	w.written++
+	return nil
 }
 
 // room waits for a place in the queue. An encoder is behind for milliseconds,
@@ -123,6 +126,9 @@ func (w *writer) Close() error {
 	}
 	w.closed = true
 	err := w.failed
+	if err == nil && w.written == 0 {
+		err = w.error(pipeline.BadInput, errors.New("no picture was written"))
+	}
 	if err == nil {
 		w.feed.end()
 		err = w.finish()
