@@ -54,7 +54,9 @@ func readJSON(t testing.TB, path string, into any) {
 }
 
 // decodeYAML is how the program reads model.yaml.
-func decodeYAML(data []byte, into any) error { return yaml.UnmarshalWithOptions(data, into, yaml.Strict()) }
+func decodeYAML(data []byte, into any) error {
+	return yaml.UnmarshalWithOptions(data, into, yaml.Strict())
+}
 
 func (g *golden) tensors(t testing.TB) (outs []Tensor) {
 	t.Helper()
