@@ -48,6 +48,7 @@ type Run struct {
 	Clock        func() ClockReading
 	OnOpen       func(StreamInfo) // may be nil
 	OnFrame      func(*Result)    // may be nil; must not block
+	OnEnd        func(*Complete)  // may be nil; told once, when the run has ended
 
 	books  books
 	begun  bool // owned by Run
@@ -108,7 +109,11 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 	if !r.begun {
 		return nil, err
 	}
-	return r.complete(reason, err)
+	record, err := r.complete(reason, err)
+	if r.OnEnd != nil {
+		r.OnEnd(record)
+	}
+	return record, err
 }
 
 // inlet is what the source sees of a run.

@@ -97,24 +97,24 @@ func TestEveryEndingLeavesOneRecord(t *testing.T) {
 	broken := &pipeline.Error{Op: "read", On: "cam", Kind: pipeline.BadInput, Err: io.ErrUnexpectedEOF}
 	for _, tt := range []struct {
 		name  string
-		src   pipelinetest.Source
+		src   *pipelinetest.Source
 		limit time.Duration
 		cause error // cancels the run after 1 s
 		find  func(pipeline.Frame) ([]pipeline.Detection, error)
 		want  pipeline.Reason
 		err   error
 	}{
-		{name: "end", src: pipelinetest.Source{N: 3}, want: pipeline.EndOfStream},
-		{name: "live stream ends", src: pipelinetest.Source{N: 3, Info: pipeline.StreamInfo{Live: true}}, want: pipeline.SourceLost},
-		{name: "camera goes away", src: pipelinetest.Source{N: 3, Err: gone}, want: pipeline.SourceLost, err: gone},
-		{name: "file breaks off", src: pipelinetest.Source{N: 3, Err: broken}, want: pipeline.Failed, err: broken},
-		{name: "never opens", src: pipelinetest.Source{N: 0, Err: broken}, want: pipeline.Failed, err: broken},
-		{name: "limit", src: pipelinetest.Source{N: -1, Every: time.Second / 10}, limit: time.Second, want: pipeline.TimeoutReached, err: pipeline.ErrDeadline},
-		{name: "stopped", src: pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrStopped, want: pipeline.Stopped},
-		{name: "signal", src: pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: context.Canceled, want: pipeline.Stopped},
-		{name: "client gone", src: pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrClientGone, want: pipeline.ClientGone, err: pipeline.ErrClientGone},
-		{name: "stalled", src: pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrStalled, want: pipeline.SourceLost, err: pipeline.ErrStalled},
-		{name: "model always fails", src: pipelinetest.Source{N: -1}, want: pipeline.Failed, err: io.ErrNoProgress,
+		{name: "end", src: &pipelinetest.Source{N: 3}, want: pipeline.EndOfStream},
+		{name: "live stream ends", src: &pipelinetest.Source{N: 3, Info: pipeline.StreamInfo{Live: true}}, want: pipeline.SourceLost},
+		{name: "camera goes away", src: &pipelinetest.Source{N: 3, Err: gone}, want: pipeline.SourceLost, err: gone},
+		{name: "file breaks off", src: &pipelinetest.Source{N: 3, Err: broken}, want: pipeline.Failed, err: broken},
+		{name: "never opens", src: &pipelinetest.Source{N: 0, Err: broken}, want: pipeline.Failed, err: broken},
+		{name: "limit", src: &pipelinetest.Source{N: -1, Every: time.Second / 10}, limit: time.Second, want: pipeline.TimeoutReached, err: pipeline.ErrDeadline},
+		{name: "stopped", src: &pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrStopped, want: pipeline.Stopped},
+		{name: "signal", src: &pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: context.Canceled, want: pipeline.Stopped},
+		{name: "client gone", src: &pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrClientGone, want: pipeline.ClientGone, err: pipeline.ErrClientGone},
+		{name: "stalled", src: &pipelinetest.Source{N: -1, Every: time.Second / 10}, cause: pipeline.ErrStalled, want: pipeline.SourceLost, err: pipeline.ErrStalled},
+		{name: "model always fails", src: &pipelinetest.Source{N: -1}, want: pipeline.Failed, err: io.ErrNoProgress,
 			find: func(pipeline.Frame) ([]pipeline.Detection, error) { return nil, io.ErrNoProgress }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

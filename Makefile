@@ -1,0 +1,48 @@
+# Tools that are not in go.mod, pinned.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+CACHE   ?= $(or $(PERCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/perch)
+ORT_LIB := $(CACHE)/onnxruntime-1.24.3/libonnxruntime.so.1
+CLIP    := $(CACHE)/clips/vtest.avi
+SAMPLE  := $(CACHE)/clips/sample.mp4
+STATE   ?= $(CURDIR)/.perch
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GOLINK  := -ldflags "-X main.version=$(VERSION)"
+
+.PHONY: help run test build check bench cross deb clean
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: build ## install what is missing, build, and watch the sample clip in the console
+	@packaging/deps.sh run
+	@packaging/fetch.sh ort clip
+	PERCH_DATA_DIR=$(STATE) PERCH_CACHE_DIR=$(STATE)/cache PERCH_MODELS_LIBRARY=$(ORT_LIB) \
+	PERCH_CAMERAS_SAMPLE_URL=$(SAMPLE) bin/perch run --config packaging/sample/perch.yaml
+
+build: ## write bin/perch
+	@packaging/deps.sh build
+	go build $(GOLINK) -o bin/perch ./cmd/perch
+
+test: ## run all tests, with the race detector
+	@packaging/deps.sh build run test
+	@packaging/fetch.sh ort clip
+	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) go test -race -timeout 20m ./...
+
+check: ## gofmt, vet, staticcheck, and known vulnerabilities where the database is at hand
+	@packaging/deps.sh build
+	@test -z "$$(gofmt -l cmd gst mqtt pipeline storage systemd packaging | tee /dev/stderr)" || { echo "run gofmt -w on these files" >&2; exit 1; }
+	go vet -race ./...
+	GOBIN=$(CURDIR)/.build go install $(STATICCHECK)
+	GOFLAGS=-race .build/staticcheck ./...
+	go test -race ./cmd/internal/rules
+	@if [ -n "$$GOVULNDB" ]; then go run $(GOVULNCHECK) -db "$$GOVULNDB" ./...; \
+	else echo "govulncheck: left out; set GOVULNDB to the URL or folder of a vulnerability database"; fi
+
+bench: build ## print measured ratios: speed, memory, accuracy
+	@packaging/deps.sh run
+	@packaging/fetch.sh ort clip
+	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) packaging/bench/bench.sh
+
+clean: ## remove what was built and the sample run's state
+	rm -rf bin dist .build .perch

@@ -1,0 +1,160 @@
+// Package models keeps the models that runs share: it finds them in the store,
+// loads each once into ONNX Runtime, and makes engines of them.
+package models
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"perch/cmd/internal/config"
+	builtin "perch/packaging/models"
+	"perch/pipeline"
+	"perch/pipeline/infer"
+	"perch/pipeline/model"
+)
+
+// Options say where models are and what they run on.
+type Options struct {
+	Dir       string   // of added models
+	Library   string   // ONNX Runtime; "" searches
+	Providers []string // best first
+	Strict    bool
+	Threads   int
+	FP16      bool
+	EngineDir string
+	MaxBatch  int // cameras that may share one inference
+	Log       *slog.Logger
+}
+
+// A Registry loads models when they are first asked for and keeps them until
+// it is closed.
+type Registry struct {
+	opt   Options
+	store *model.Store
+	rt    *infer.Runtime
+
+	load   sync.Mutex // held while a model loads, so that each loads once
+	mu     sync.Mutex
+	loaded map[string]*Loaded // guarded by mu
+}
+
+// Loaded is a model that is ready to run.
+type Loaded struct {
+	ID      pipeline.ModelID
+	Model   *model.Model
+	Session *infer.Session
+}
+
+// Open returns a registry. ONNX Runtime itself starts with the first model.
+func Open(opt Options) (*Registry, error) {
+	r := &Registry{opt: opt, rt: infer.New(infer.Config{Library: opt.Library, Log: opt.Log}), loaded: map[string]*Loaded{}}
+	r.store = &model.Store{
+		Dir: opt.Dir, Builtin: builtin.Files, Decode: config.DecodeYAML, Encode: config.EncodeYAML,
+		ReadGraph: func(path string) (model.Graph, error) { return r.graph(context.Background(), infer.Model{Path: path}) },
+	}
+	return r, nil
+}
+
+// Store is where the models are.
+func (r *Registry) Store() *model.Store { return r.store }
+
+// Runtime is ONNX Runtime, for the doctor.
+func (r *Registry) Runtime() *infer.Runtime { return r.rt }
+
+func (r *Registry) graph(ctx context.Context, m infer.Model) (model.Graph, error) {
+	g, err := r.rt.Inspect(ctx, m, model.MaxGraphBytes)
+	return model.Graph{Inputs: g.Inputs, Outputs: g.Outputs, Metadata: g.Metadata}, err
+}
+
+// Load returns the model of that id, ready to run. The first call for an id
+// may take minutes on a Jetson, while TensorRT builds an engine.
+func (r *Registry) Load(ctx context.Context, id string) (*Loaded, error) {
+	r.load.Lock()
+	defer r.load.Unlock()
+	if l := r.get(id); l != nil {
+		return l, nil
+	}
+	entry, err := r.store.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Open(entry.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	src := infer.Model{Name: id}
+	if entry.Builtin {
+		if src.Data, err = entry.Graph(); err != nil {
+			return nil, err
+		}
+	} else {
+		src.Path = filepath.Join(entry.Dir, model.GraphFile)
+	}
+	in := m.InputInfo()
+	session, err := r.rt.Open(ctx, src, infer.Options{
+		Providers: r.opt.Providers, Strict: r.opt.Strict, Threads: r.opt.Threads, FP16: r.opt.FP16,
+		EngineCacheDir: r.opt.EngineDir, MaxBatch: r.opt.MaxBatch, Input: in.Name, InputShape: in.Shape, ExtraShapes: extraShapes(m),
+		Log: r.opt.Log,
+		Progress: func(stage string, elapsed time.Duration) {
+			r.opt.Log.Info("model is loading", "model", id, "stage", stage, "elapsed", elapsed)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	g := session.Graph()
+	if err := m.Check(model.Graph{Inputs: g.Inputs, Outputs: g.Outputs, Metadata: g.Metadata}); err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	choice := session.Provider()
+	r.opt.Log.Info("model ready", "model", id, "provider", choice.Name, "digest", entry.Digest)
+	if choice.Why != "" {
+		r.opt.Log.Warn("lesser execution provider in use", "model", id, "provider", choice.Name, "why", choice.Why)
+	}
+	l := &Loaded{ID: pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name}, Model: m, Session: session}
+	r.mu.Lock()
+	r.loaded[id] = l
+	r.mu.Unlock()
+	return l, nil
+}
+
+func extraShapes(m *model.Model) map[string][]int64 {
+	shapes := map[string][]int64{}
+	for _, x := range m.ExtraInputs() {
+		shapes[x.Name] = x.Shape
+	}
+	return shapes
+}
+
+func (r *Registry) get(id string) *Loaded {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loaded[id]
+}
+
+// All returns the models that are loaded, by id.
+func (r *Registry) All() []*Loaded {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []*Loaded
+	for _, l := range r.loaded {
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b *Loaded) int { return cmp.Compare(a.ID.ID, b.ID.ID) })
+	return all
+}
+
+// Close frees all models. Runs that use them must have ended.
+func (r *Registry) Close() error {
+	var errs []error
+	for _, l := range r.All() {
+		errs = append(errs, l.Session.Close())
+	}
+	return errors.Join(errs...)
+}

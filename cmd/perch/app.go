@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"perch/cmd/internal/api"
+	"perch/cmd/internal/api/console"
+	"perch/cmd/internal/config"
+	"perch/pipeline"
+	"perch/pipeline/draw"
+	"perch/pipeline/schemas"
+	"perch/pipeline/webrtc"
+	"perch/systemd"
+)
+
+// app is the daemon: it knows everybody.
+type app struct {
+	*parts
+	started time.Time
+	drawer  *draw.Drawer
+	webrtc  *webrtc.Server
+	mqtt    *teller
+	cameras []*camera // in the order of their names
+	ended   tally
+	listen  net.Listener
+	http    *api.Server
+	notify  *systemd.Notifier
+}
+
+// serve runs the appliance until ctx is done or a part fails for good.
+func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) (err error) {
+	log, err := logger(cfg, stderr)
+	if err != nil {
+		return err
+	}
+	a := &app{parts: newParts(cfg, log), started: time.Now()}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "Perch %s is ready. Console: %s\n", version, consoleURL(a.listen.Addr()))
+	return a.run(ctx)
+}
+
+// open opens each part in order; Close undoes it.
+func (a *app) open(ctx context.Context) error {
+	var err error
+	if a.notify, err = systemd.New(os.Getenv); err != nil {
+		return err
+	}
+	// The port first: a second Perch must not touch the first one's database.
+	if a.listen, err = api.Listen(ctx, a.cfg.HTTP.Listen); err != nil {
+		return err
+	}
+	a.onClose(func() error { a.listen.Close(); return nil }) // the server has closed it already
+	if err := a.openStore(ctx); err != nil {
+		return err
+	}
+	if err := a.openMedia(); err != nil {
+		return err
+	}
+	if err := a.openModels(); err != nil {
+		return err
+	}
+	if a.drawer, err = draw.New(); err != nil {
+		return err
+	}
+	if err := a.openViewing(); err != nil {
+		return err
+	}
+	if err := a.openTelling(); err != nil {
+		return err
+	}
+	for _, name := range a.cfg.CameraNames() {
+		if !a.cfg.Cameras[name].Enabled {
+			continue
+		}
+		// The first use of a model on a Jetson builds a TensorRT engine.
+		err := a.notify.During(ctx, a.log, "loading the model of camera "+name, engineLimit, func(ctx context.Context) error {
+			c, err := a.newCamera(ctx, name, a.cfg.Cameras[name])
+			if err == nil {
+				a.cameras = append(a.cameras, c)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	a.http, err = api.New(api.Options{
+		Device: device{a}, Cameras: cameras{a}, Runs: runs{a}, Events: events{a}, Viewers: viewers{a},
+		Stats: a.stats, Console: console.Files(), Schemas: schemas.Files, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
+	})
+	return err
+}
+
+func (a *app) openViewing() (err error) {
+	opt := webrtc.Options{Addresses: a.cfg.WebRTC.Addresses, MaxViewers: a.cfg.Preview.MaxViewers, Log: a.log}
+	opt.Listen = fmt.Sprintf(":%d", a.cfg.WebRTC.UDPPort)
+	if host, _, err := net.SplitHostPort(a.cfg.HTTP.Listen); err == nil && host != "" {
+		opt.Listen = net.JoinHostPort(host, fmt.Sprint(a.cfg.WebRTC.UDPPort)) // media is no more public than the console
+	}
+	if a.webrtc, err = webrtc.Open(opt); err != nil {
+		return err
+	}
+	a.onClose(a.webrtc.Close)
+	return nil
+}
+
+// run starts everything and stops it in order: cameras first, so that their
+// last records reach the database, then the broker, then the console.
+func (a *app) run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var outer, inner sync.WaitGroup
+	outerCtx, stopOuter := context.WithCancel(context.WithoutCancel(ctx))
+	outer.Go(func() { failOn(fail, a.http.Serve(outerCtx, a.listen)) })
+	if a.mqtt != nil {
+		outer.Go(func() { failOn(fail, a.mqtt.run(outerCtx)) })
+	}
+	for _, c := range a.cameras {
+		inner.Go(func() { failOn(fail, c.Camera.Run(ctx)) })
+		inner.Go(func() { c.preview.Run(ctx) })
+	}
+	inner.Go(func() { a.retention(ctx) })
+	inner.Go(func() { failOn(fail, a.watchdog(ctx)) })
+	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras))))
+
+	<-ctx.Done()
+	a.log.Info("stopping", "reason", context.Cause(ctx))
+	a.sayTo("stopping", a.notify.Stopping("stopping"))
+	inner.Wait()
+	if a.mqtt != nil {
+		a.mqtt.settle(drainLimit)
+	}
+	stopOuter()
+	outer.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// engineLimit is how long one model may take to load, engine included.
+const engineLimit = 45 * time.Minute
+
+// drainLimit is how long the last messages may take to reach the broker; what
+// does not make it is sent at the next start.
+const drainLimit = 3 * time.Second
+
+// sayTo logs when systemd could not be told; that is no reason to stop.
+func (a *app) sayTo(what string, err error) {
+	if err != nil {
+		a.log.Warn("systemd was not told", "what", what, "error", err)
+	}
+}
+
+func failOn(fail context.CancelCauseFunc, err error) {
+	if err != nil {
+		fail(err)
+	}
+}
+
+// retention keeps the database within its limits.
+func (a *app) retention(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		gone, err := a.store.Retain(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.log.Error("retention failed", "error", err)
+		} else if gone.Results+gone.Events > 0 {
+			a.log.Info("old results removed", "results", gone.Results, "events", gone.Events)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// watchdog pets systemd for as long as each camera that claims to be live
+// really has sent something lately.
+func (a *app) watchdog(ctx context.Context) error {
+	return a.notify.Watch(ctx, func() error {
+		for _, c := range a.cameras {
+			state, run := c.Camera.Status()
+			if state.State != pipeline.Live || run == nil {
+				continue
+			}
+			limit := 4 * time.Duration(c.cfg.StallAfter)
+			if last := run.Status().LastFrame; !last.IsZero() && time.Since(last) > limit {
+				return &pipeline.Error{Op: "watch", On: "camera " + c.Name, Kind: pipeline.Stuck, Err: fmt.Errorf("it is live but has sent nothing for %v", limit)}
+			}
+		}
+		return nil
+	})
+}
+
+// tally counts ended runs by reason.
+type tally struct {
+	mu   sync.Mutex
+	runs map[pipeline.Reason]uint64 // guarded by mu
+}
+
+func (t *tally) count(c *pipeline.Complete) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.runs == nil {
+		t.runs = map[pipeline.Reason]uint64{}
+	}
+	t.runs[c.Termination]++
+}
+
+func (t *tally) read() map[pipeline.Reason]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.runs)
+}
+
+func consoleURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Each mistake of a user: the exit status that perch --help names, and words
+// that say what is wrong.
+func TestBadInput(t *testing.T) {
+	need(t, "PERCH_ORT_LIB")
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	good := clip(t, dir)
+	whole, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	modelDir := in("broken-model")
+	if err := os.Mkdir(modelDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	model, err := os.ReadFile("../../packaging/models/nanodet-416/model.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(modelDir, "model.onnx"), string(model[:len(model)/2]))
+
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		says   []string
+	}{
+		{"no command", []string{"proces", good}, exitUsage, []string{`"proces"`, "did you mean process?"}},
+		{"no such flag", []string{"process", "--jsno", good}, exitUsage, []string{"--jsno"}},
+		{"no file named", []string{"process"}, exitUsage, []string{"at least one file"}},
+		{"no such file", []string{"process", in("gone.mp4")}, exitNotFound, []string{"gone.mp4", "no such file"}},
+		{"text file", []string{"process", write(t, in("notes.mp4"), "These are my notes.\n")}, exitBadInput, []string{"notes.mp4", "not a video"}},
+		{"empty file", []string{"process", write(t, in("empty.mp4"), "")}, exitBadInput, []string{"empty.mp4", "empty"}},
+		{"truncated mp4", []string{"process", write(t, in("cut.mp4"), string(whole[:len(whole)/2]))}, exitBadInput, []string{"cut.mp4"}},
+		{"sound only", []string{"process", media(t, in("sound.mp4"), "audiotestsrc num-buffers=20 ! avenc_aac ! mp4mux")}, exitBadInput, []string{"sound.mp4", "no video"}},
+		{"unknown codec", []string{"process", unknownCodec(t, in("strange.avi"))}, exitUnsupported, []string{"strange.avi"}},
+		{"no such class", []string{"process", "--classes", "unicorn", good}, exitConfig, []string{"unicorn", "person"}},
+		{"no such model", []string{"process", "--model", "yolo99", good}, exitNotFound, []string{"yolo99", "perch model list"}},
+		{"damaged model", []string{"model", "add", modelDir}, exitBadInput, []string{"model.onnx"}},
+		{"not a model", []string{"model", "add", write(t, in("x.onnx"), "hello")}, exitBadInput, []string{"x.onnx"}},
+		{"no such run", []string{"export", "01HZZZZZZZZZZZZZZZZZZZZZZZ"}, exitNotFound, []string{"01HZZZZZZZZZZZZZZZZZZZZZZZ"}},
+		{"YAML with a tab", []string{"check", "--config", write(t, in("tab.yaml"), "http:\n\tlisten: :80\n")}, exitConfig, []string{"tab.yaml:2", "tab"}},
+		{"unknown key", []string{"check", "--config", write(t, in("key.yaml"), "http:\n  listne: :80\n")}, exitConfig, []string{"key.yaml:2", "listne", "listen"}},
+		{"two cameras of one name", []string{"check", "--config", write(t, in("two.yaml"), "cameras:\n  door:\n    url: test://\n  door:\n    url: test://\n")}, exitConfig, []string{"two.yaml:4", "door"}},
+		{"no such configuration", []string{"run", "--config", in("none.yaml")}, exitNotFound, []string{"none.yaml"}},
+		{"port taken", []string{"run", "--config", write(t, in("port.yaml"), "http:\n  listen: "+taken.Addr().String()+"\n")}, exitConfig, []string{taken.Addr().String(), "in use"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			if tt.name == "no such run" { // wants a database to look in
+				if got := finish(t, perch(t, t.Context(), data, "process", in("gone.mp4"))); got.status != exitNotFound {
+					t.Fatalf("%+v", got)
+				}
+			}
+			got := finish(t, perch(t, t.Context(), data, tt.args...))
+			if got.status != tt.status {
+				t.Errorf("exit status %d, want %d\n%s", got.status, tt.status, got.errOut)
+			}
+			for _, want := range tt.says {
+				if !strings.Contains(got.errOut, want) {
+					t.Errorf("does not say %q:\n%s", want, got.errOut)
+				}
+			}
+			if strings.Contains(got.errOut, "panic") || strings.Contains(got.errOut, "goroutine ") {
+				t.Errorf("crashed:\n%s", got.errOut)
+			}
+		})
+	}
+}
+
+// unknownCodec writes an AVI whose pictures claim a codec that nobody has.
+func unknownCodec(t *testing.T, path string) string {
+	media(t, path, "videotestsrc num-buffers=10 ! video/x-raw,width=320,height=240,framerate=10/1 ! jpegenc ! avimux")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, path, string(bytes.ReplaceAll(b, []byte("MJPG"), []byte("QQZZ"))))
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"perch/cmd/internal/config"
+	"perch/cmd/internal/models"
+	"perch/gst"
+	"perch/pipeline"
+)
+
+// How a camera that is away is tried again: soon at first, at most every half
+// minute, and rarely when it says no, because cameras lock accounts.
+var (
+	retryAway    = pipeline.Backoff{Min: time.Second, Max: 30 * time.Second}
+	retryRefused = pipeline.Backoff{Min: time.Minute, Max: 10 * time.Minute}
+)
+
+// previewLinger is how long an encoder outlives its last viewer, so that a
+// page which is loaded again does not start it anew.
+const previewLinger = 5 * time.Second
+
+// camera is one configured camera with what belongs to it.
+type camera struct {
+	*pipeline.Camera
+	cfg     *config.Camera
+	id      pipeline.SourceID
+	model   *models.Loaded
+	preview *pipeline.Preview
+}
+
+// newCamera checks what can be checked without the camera; it does not open it.
+func (a *app) newCamera(ctx context.Context, name string, cfg *config.Camera) (*camera, error) {
+	id := cfg.Model
+	if id == "" {
+		id = a.cfg.Models.Default
+	}
+	loaded, err := a.models.Load(ctx, id)
+	if err != nil {
+		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
+	}
+	if _, err := loaded.Engine(detectOf(cfg)); err != nil {
+		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
+	}
+	src, err := a.media.NewSource(a.sourceSpec(name, cfg))
+	if err != nil {
+		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
+	}
+	c := &camera{cfg: cfg, id: src.ID(), model: loaded}
+	c.preview = pipeline.NewPreview(a.previewOptions(), a.media.OpenEncoder, a.drawer, a.log.With("camera", name))
+	stall := time.Duration(cfg.StallAfter)
+	c.Camera = &pipeline.Camera{
+		Name: name, Device: a.device, StallAfter: stall, LostAfter: stall,
+		Retry: retryAway, Refused: retryRefused, Events: a.store, NewID: a.ids.next,
+		Log: a.log, Now: time.Now, Clock: a.clock.Read,
+		Start: func(context.Context) (*pipeline.Run, error) { return a.newRun(name, c) },
+	}
+	return c, nil
+}
+
+func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
+	src, err := a.media.NewSource(a.sourceSpec(name, c.cfg))
+	if err != nil {
+		return nil, err
+	}
+	engine, err := c.model.Engine(detectOf(c.cfg))
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline.Run{
+		ID: a.ids.next(), Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, OnFirstFrame: true,
+		Engine: engine, Recorder: a.store, Viewers: []pipeline.Viewer{c.preview}, Keep: pipeline.Keep(c.cfg.Keep),
+		Log: a.log.With("camera", name), Now: time.Now, Clock: a.clock.Read, OnEnd: a.ended.count,
+	}, nil
+}
+
+func detectOf(cfg *config.Camera) models.Detect {
+	return models.Detect{Confidence: cfg.Confidence, IoU: cfg.IoU, Classes: cfg.Classes}
+}
+
+func (a *app) sourceSpec(name string, cfg *config.Camera) gst.SourceSpec {
+	kind, where := cfg.URL.Source()
+	user, password := cfg.Credentials()
+	stall := time.Duration(cfg.StallAfter)
+	spec := gst.SourceSpec{
+		Kind: kind, Name: name, Username: user, Password: password.Reveal(), Transport: gst.Transport(cfg.Transport),
+		LatencyMS: int(time.Duration(cfg.Latency).Milliseconds()), Loop: cfg.Loop, RealTime: true,
+		Width: cfg.Width, Height: cfg.Height, FPS: cfg.FPS, Pace: pipeline.Realtime, Decoder: cfg.Decoder,
+		// The camera's own watch ends a stalled run and says so; this one is
+		// for a pipeline that does not even notice that.
+		StallTimeout: 3 * stall,
+	}
+	switch kind {
+	case pipeline.SourceFile:
+		spec.Path = where
+	case pipeline.SourceV4L2, pipeline.SourceCSI:
+		spec.Device = where
+	default:
+		spec.URL = where
+	}
+	return spec
+}
+
+func (a *app) previewOptions() pipeline.PreviewOptions {
+	opt := pipeline.PreviewOptions{
+		MaxWidth: a.cfg.Preview.MaxWidth, FPS: a.cfg.Preview.FPS, Bitrate: a.cfg.Preview.Bitrate, Linger: previewLinger,
+	}
+	for _, c := range []struct {
+		name  string
+		codec pipeline.Codec
+	}{{"h264", pipeline.CodecH264}, {"vp8", pipeline.CodecVP8}} {
+		if want := a.cfg.Preview.Codec; want != "auto" && want != c.name {
+			continue
+		}
+		if element, _ := a.media.EncoderChoice(c.codec); element != "" {
+			opt.Codecs = append(opt.Codecs, c.codec)
+		}
+	}
+	return opt
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"perch/cmd/internal/models"
+	"perch/gst"
+	"perch/pipeline"
+	"perch/pipeline/draw"
+)
+
+// processFlags are what perch process was asked for.
+type processFlags struct {
+	json       bool
+	out        string
+	model      string
+	confidence float64
+	iou        float64
+	classes    []string
+	keep       string
+	decoder    string
+}
+
+func newProcess(g *globals) *cobra.Command {
+	f := &processFlags{}
+	cmd := &cobra.Command{
+		Use:   "process FILE...",
+		Short: "Run the model on video files and keep the results",
+		Long: `Runs the model on every frame of each file, in order, and keeps the results.
+Each file is a run of its own and ends with one completion record, which is
+stored, sent to the broker if one is configured, and with --json printed.
+
+A file that fails does not keep the others from being processed; the exit
+status is that of the first that failed.`,
+		Example: "  perch process gate.mp4\n  perch process --json --classes person,car *.mkv > runs.jsonl\n  perch process --out annotated.mp4 gate.mp4",
+		Args:    atLeastOne("at least one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd.Context(), g, args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.json, "json", false, "print one completion record a file and nothing else")
+	fl.StringVar(&f.out, "out", "", "write the annotated video to this `file`; with several inputs, into this folder")
+	fl.StringVar(&f.model, "model", "", "`id` of the model (default: models.default)")
+	fl.Float64Var(&f.confidence, "confidence", 0, "smallest score that counts, 0 to 1 (default: the model's own)")
+	fl.Float64Var(&f.iou, "iou", 0, "boxes of a class that overlap more are one, 0 to 1 (default: the model's own)")
+	fl.StringSliceVar(&f.classes, "classes", nil, "only these `classes`, comma separated (default: all)")
+	fl.StringVar(&f.keep, "keep", "", "every, changes or events (default: storage.keep)")
+	fl.StringVar(&f.decoder, "decoder", "", "`element` that must decode, or software (default: the platform's best)")
+	return cmd
+}
+
+// processor runs files one after the other.
+type processor struct {
+	*processFlags
+	*parts
+	model  *models.Loaded
+	out    io.Writer
+	err    io.Writer
+	bar    bool // standard error is a terminal
+	record *json.Encoder
+}
+
+func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdout, stderr io.Writer) (err error) {
+	if err := f.check(files); err != nil {
+		return err
+	}
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
+	log, err := logger(cfg, stderr)
+	if err != nil {
+		return err
+	}
+	p := &processor{processFlags: f, parts: newParts(cfg, log), out: stdout, err: stderr, record: json.NewEncoder(stdout)}
+	p.bar = isTerminal(stderr) && !f.json
+	p.record.SetEscapeHTML(false)
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if err := errors.Join(p.openMedia(), p.openModels()); err != nil {
+		return err
+	}
+	id := f.model
+	if id == "" {
+		id = cfg.Models.Default
+	}
+	if p.model, err = p.models.Load(ctx, id); err != nil {
+		return err
+	}
+	if err := p.openStore(ctx); err != nil {
+		return err
+	}
+	var first error
+	for i, file := range files {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := p.file(ctx, file); err != nil {
+			if errors.Is(err, errNotMade) || len(files) > 1 {
+				fmt.Fprintln(stderr, "perch:", err)
+			}
+			first = errors.Join(first, err)
+			if pipeline.KindOf(err) == pipeline.Storage { // the next would fail as well
+				if n := len(files) - i - 1; n > 0 {
+					fmt.Fprintf(stderr, "perch: %d more files were not processed\n", n)
+				}
+				break
+			}
+		}
+	}
+	// The records are safe; a broker that is away does not undo that.
+	if err := p.deliver(ctx); err != nil {
+		fmt.Fprintln(stderr, "perch: warning:", err)
+	}
+	if ctx.Err() != nil {
+		return statusError{errors.Join(first, errors.New("interrupted; what was processed is kept")), exitInterrupted}
+	}
+	if first != nil && len(files) > 1 {
+		return statusError{errSilent, exitStatus(first)}
+	}
+	return first
+}
+
+// errNotMade marks failures that have not been printed.
+var errNotMade = errors.New("run was not made")
+
+func (f *processFlags) check(files []string) error {
+	switch f.keep {
+	case "", string(pipeline.KeepEvery), string(pipeline.KeepChanges), string(pipeline.KeepEvents):
+	default:
+		return usageError{fmt.Errorf("--keep is every, changes or events, not %q", f.keep)}
+	}
+	for name, v := range map[string]float64{"--confidence": f.confidence, "--iou": f.iou} {
+		if v < 0 || v > 1 {
+			return usageError{fmt.Errorf("%s is between 0 and 1, not %v", name, v)}
+		}
+	}
+	if f.out != "" && len(files) > 1 {
+		if st, err := os.Stat(f.out); err != nil || !st.IsDir() {
+			return usageError{fmt.Errorf("--out %s must be an existing folder when there are several files", f.out)}
+		}
+	}
+	return nil
+}
+
+// file makes one run and prints what came of it.
+func (p *processor) file(ctx context.Context, path string) error {
+	src, err := p.media.NewSource(gst.SourceSpec{
+		Kind: pipeline.SourceFile, Path: path, Name: filepath.Base(path), Pace: pipeline.Lossless, Decoder: p.decoder,
+	})
+	if err != nil {
+		return errors.Join(err, errNotMade)
+	}
+	engine, err := p.model.Engine(models.Detect{Confidence: p.confidence, IoU: p.iou, Classes: p.classes})
+	if err != nil {
+		return errors.Join(err, errNotMade)
+	}
+	run := &pipeline.Run{
+		ID: p.ids.next(), Device: p.device, Source: src, Pace: pipeline.Lossless, Engine: engine, Recorder: p.store,
+		Keep: pipeline.Keep(p.keep), Log: p.log, Now: time.Now, Clock: p.clock.Read,
+	}
+	var bar atomic.Pointer[progressbar.ProgressBar]
+	run.OnOpen = func(info pipeline.StreamInfo) {
+		if info.Fallback != "" {
+			p.log.Warn("lesser decoder in use", "file", path, "decoder", info.Decoder, "why", info.Fallback)
+		}
+		bar.Store(p.progress(path, info))
+	}
+	run.OnFrame = func(*pipeline.Result) {
+		if b := bar.Load(); b != nil {
+			b.Add(1) //nolint:errcheck // a bar that cannot be drawn is no reason to stop
+		}
+	}
+	var annotated *pipeline.Annotator
+	if p.processFlags.out != "" {
+		if annotated, err = p.annotator(run, path); err != nil {
+			return errors.Join(err, errNotMade)
+		}
+		run.Viewers = []pipeline.Viewer{annotated}
+	}
+	c, err := run.Run(ctx)
+	if annotated != nil {
+		err = errors.Join(err, annotated.Close())
+	}
+	err = errors.Join(err, engine.Close())
+	if c == nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), errNotMade)
+	}
+	if p.json {
+		return errors.Join(err, p.record.Encode(c))
+	}
+	p.summary(path, c)
+	return err
+}
+
+// annotator draws what was found into a file beside the run.
+func (p *processor) annotator(run *pipeline.Run, path string) (*pipeline.Annotator, error) {
+	drawer, err := draw.New()
+	if err != nil {
+		return nil, err
+	}
+	out := p.processFlags.out
+	if st, err := os.Stat(out); err == nil && st.IsDir() {
+		base := filepath.Base(path)
+		out = filepath.Join(out, base[:len(base)-len(filepath.Ext(base))]+".annotated.mp4")
+	}
+	return &pipeline.Annotator{Drawer: drawer, Open: func(w, h int) (pipeline.VideoWriter, error) {
+		fps := run.Status().Stream.FPS
+		if fps <= 0 {
+			fps = 25
+		}
+		return p.media.NewVideoWriter(out, w, h, fps)
+	}}, nil
+}
+
+// progress shows a bar on a terminal; elsewhere it is nil.
+func (p *processor) progress(path string, info pipeline.StreamInfo) *progressbar.ProgressBar {
+	if !p.bar {
+		return nil
+	}
+	total := int64(info.Frames)
+	if total == 0 {
+		total = -1 // a spinner
+	}
+	return progressbar.NewOptions64(total, progressbar.OptionSetWriter(p.err), progressbar.OptionSetDescription(filepath.Base(path)),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("frames"),
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}

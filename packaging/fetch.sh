@@ -1,0 +1,64 @@
+#!/bin/sh
+# Fetches what is too large or not ours to commit, through package clients, and
+# checks it against pinned sums:
+#   ort    ONNX Runtime's shared library      (npm, MIT)
+#   clip   the sample clip, and as H.264      (Debian's opencv-doc; footage of PETS 2009)
+# Everything lands in $PERCH_CACHE (default: ~/.cache/perch) and is fetched once.
+set -eu
+cache=${PERCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/perch}
+ort_version=1.24.3
+ort_sha512='JH7+czbc8ALA819vlTgcV+Q214/+VjGeBHDjX81+ZCD0PCVCIFGFNtT0V4sXG/1JXypKPgScQcB3ij/hk3YnTg=='
+clip_sha256=45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
+
+case $(uname -m) in
+x86_64) arch=x64 ;;
+aarch64) arch=arm64 ;;
+*) echo "fetch.sh: no ONNX Runtime build is known for $(uname -m)" >&2; exit 65 ;;
+esac
+mkdir -p "$cache"
+work=$(mktemp -d "$cache/fetch.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+fetch_ort() {
+	dir=$cache/onnxruntime-$ort_version
+	[ -f "$dir/libonnxruntime.so.1" ] && return
+	echo "fetching ONNX Runtime $ort_version (86 MB)"
+	(cd "$work" && npm pack --silent "onnxruntime-node@$ort_version" >/dev/null)
+	got=$(openssl dgst -sha512 -binary "$work/onnxruntime-node-$ort_version.tgz" | openssl base64 -A)
+	[ "$got" = "$ort_sha512" ] || { echo "fetch.sh: onnxruntime-node $ort_version has sha512 $got, expected $ort_sha512" >&2; exit 65; }
+	tar -xzf "$work/onnxruntime-node-$ort_version.tgz" -C "$work" "package/bin/napi-v6/linux/$arch"
+	mkdir -p "$dir"
+	mv "$work/package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" "$dir/"
+}
+
+fetch_clip() {
+	dir=$cache/clips
+	if [ ! -f "$dir/vtest.avi" ]; then
+		echo "fetching the sample clip (Debian package opencv-doc)"
+		(cd "$work" && apt-get download -q opencv-doc >/dev/null 2>&1) || { echo "fetch.sh: apt-get download opencv-doc failed; try: sudo apt-get update" >&2; exit 69; }
+		dpkg -x "$work"/opencv-doc_*.deb "$work/doc"
+		found=$(find "$work/doc" -name 'vtest.avi*' | head -n 1)
+		case $found in
+		*.gz) gunzip "$found"; found=${found%.gz} ;;
+		"") echo "fetch.sh: this opencv-doc has no vtest.avi" >&2; exit 65 ;;
+		esac
+		echo "$clip_sha256  $found" | sha256sum -c --quiet - || exit 65
+		mkdir -p "$dir"
+		mv "$found" "$dir/vtest.avi"
+	fi
+	[ -f "$dir/sample.mp4" ] && return
+	# Cameras send H.264; so does the sample.
+	echo "turning the clip into H.264"
+	gst-launch-1.0 -q filesrc location="$dir/vtest.avi" ! decodebin ! videoconvert ! \
+		x264enc speed-preset=medium bitrate=1500 key-int-max=20 ! h264parse ! mp4mux ! filesink location="$work/sample.mp4"
+	mv "$work/sample.mp4" "$dir/sample.mp4"
+}
+
+for what in "${@:-all}"; do
+	case $what in
+	ort) fetch_ort ;;
+	clip) fetch_clip ;;
+	all) fetch_ort; fetch_clip ;;
+	*) echo "fetch.sh: unknown thing '$what' (ort, clip)" >&2; exit 64 ;;
+	esac
+done
