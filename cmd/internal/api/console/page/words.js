@@ -1,0 +1,46 @@
+// How figures and states are said.
+
+const states = { connecting: "Connecting", live: "Live", stalled: "No pictures", lost: "Lost", refused: "Refused" };
+const causes = { busy: "replaced by a newer frame", stopped: "left over when the run ended", error: "failed in the model or a step", storage: "could not be kept" };
+const endings = {
+  end_of_stream: ["End of the stream", "good"], stopped: ["Stopped", "plain"], timeout_reached: ["Time limit reached", "plain"],
+  source_lost: ["Source lost", "bad"], client_gone: ["Client gone", "plain"], error: ["Error", "bad"],
+};
+const providers = { tensorrt: "TensorRT", cuda: "CUDA", cpu: "CPU" };
+
+export const state = (name) => states[name] ?? name;
+export const cause = (name) => causes[name] ?? name;
+export const ending = (name) => endings[name] ?? [name, "plain"];
+export const provider = (name) => providers[name] ?? name;
+
+const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+export const count = (n) => whole.format(n ?? 0);
+export const rate = (n) => tenth.format(n ?? 0);
+export const plural = (n, one, many = one + "s") => `${count(n)} ${n === 1 ? one : many}`;
+
+export function bytes(n) {
+  for (const unit of ["B", "KB", "MB", "GB"]) {
+    if (n < 1000) return `${n < 10 && unit !== "B" ? tenth.format(n) : whole.format(n)} ${unit}`;
+    n /= 1000;
+  }
+  return `${tenth.format(n)} TB`;
+}
+
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
+  return `${plural(Math.floor(s / 86400), "day")} ${Math.floor(s / 3600) % 24} h`;
+}
+
+export function when(text) {
+  const at = new Date(text);
+  const today = at.toDateString() === new Date().toDateString();
+  const time = at.toLocaleTimeString("en-GB");
+  return today ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}, ${time}`;
+}
+
+export const total = (counts) => Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
+export const byNumber = (counts) => Object.entries(counts ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));

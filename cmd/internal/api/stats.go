@@ -1,0 +1,60 @@
+package api
+
+import (
+	"time"
+
+	"perch/pipeline"
+)
+
+// Stats are the parts' counts, as they give them at the moment of a scrape.
+// What the cameras and the device say of themselves comes from [Cameras] and
+// [Device].
+type Stats struct {
+	Models   []ModelStats
+	Storage  StorageStats
+	MQTT     MQTTStats
+	Views    ViewStats
+	Previews []PreviewStats
+	Runs     map[pipeline.Reason]uint64 // ended since start, by reason
+}
+
+// ModelStats are the counts of one model's session.
+type ModelStats struct {
+	ID       string
+	Pictures uint64        // that the model has seen
+	Batches  uint64        // inferences
+	Errors   uint64        // inferences that failed
+	Busy     time.Duration // in inferences, summed
+}
+
+// StorageStats are the counts of the database.
+type StorageStats struct {
+	Commits   uint64
+	Results   uint64 // kept
+	Failures  uint64 // commits that failed
+	Waiting   int    // results not yet durable
+	FileBytes int64
+}
+
+// MQTTStats are the counts of the connection to the broker.
+type MQTTStats struct {
+	Connects  uint64
+	Confirmed uint64 // messages the broker has confirmed
+	Waiting   int64  // messages it has not
+}
+
+// ViewStats are the counts of the WebRTC server.
+type ViewStats struct {
+	Viewers, Connected                       int
+	Accepted, Rejected, Full, Vanished       uint64
+	Units, Skipped, Packets, Bytes, KeyAsked uint64
+}
+
+// PreviewStats are the counts of one camera's preview.
+type PreviewStats struct {
+	Camera            string
+	Viewers, Encoders int
+	Shown             uint64 // pictures handed to an encoder
+	Dropped           uint64 // pictures that the preview had no time for
+	Lost              uint64 // encoded pictures that a slow viewer missed
+}
