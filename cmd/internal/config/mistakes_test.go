@@ -18,79 +18,550 @@ func TestMistakes(t *testing.T) {
 		environ    []string
 		want       []string // "line:column path: words" or "VARIABLE path: words"
 	}{
-		{name: "tab", file: "http:\n\tlisten: ':80'\n", want: []string{"2:1 : there is a tab in the indentation"}},
-		{name: "tab after blanks", file: "mqtt:\n  prefix: a\n  \tusername: b\n", want: []string{"3:3 : there is a tab"}},
-		{name: "tab first", file: "\thttp:\n", want: []string{"1:1 : there is a tab"}},
-		{name: "unknown key", file: "http:\n  listn: ':80'\n", want: []string{"2:3 http.listn: is not a known key; did you mean listen?"}},
-		{name: "swapped letters", file: "cameras:\n  door:\n    ulr: rtsp://h\n    url: rtsp://h\n", want: []string{"3:5 cameras.door.ulr: did you mean url?"}},
-		{name: "hyphen", file: "data-dir: /x\n", want: []string{"1:1 data-dir: did you mean data_dir?"}},
-		{name: "wrong group", file: "listen: ':80'\nprefix: x\n", want: []string{"1:1 listen: listen belongs under http", "2:1 prefix: prefix belongs under mqtt"}},
-		{name: "no idea", file: "zzzzzzzz: 1\n", want: []string{"1:1 zzzzzzzz: known here are cache_dir, cameras, data_dir"}},
-		{name: "two cameras of one name", file: "cameras:\n  door: {url: 'test://'}\n  desk: {url: 'test://'}\n  door: {url: 'csi://0'}\n", want: []string{"4:3 cameras.door: is here a second time; it was on line 2 before"}},
-		{name: "key twice", file: "log:\n  level: info\n  level: warn\n", want: []string{"3:3 log.level: is here a second time; it was on line 2"}},
-		{name: "group twice", file: "log:\n  level: info\nhttp:\nlog:\n  format: json\n", want: []string{"4:1 log: second time; it was on line 1"}},
-		{name: "types", file: "http: 8080\npreview:\n  fps: fast\n  max_width: 12.5\n  bitrate: 99999999999999999999\nmodels:\n  strict: yes\n  providers: cuda\nmqtt:\n  prefix: [a]\n", want: []string{
-			"1:7 http: is a single value, but must be a group of keys",
-			`3:8 preview.fps: "fast" is not a number`,
-			`4:14 preview.max_width: "12.5" is not a whole number`,
-			`5:12 preview.bitrate: "99999999999999999999" is too large`,
-			`7:11 models.strict: "yes" is neither true nor false`,
-			"8:14 models.providers: is a single value, but must be a list; write [value]",
-			"10:11 mqtt.prefix: is a list, but must be text"}},
-		{name: "not a mapping", file: "- a\n- b\n", want: []string{"1:1 : is a list, but must be a group of keys"}},
-		{name: "durations and sizes", file: "storage:\n  max_age: 30 days\n  max_size: lots\n  commit_interval: 1h\n", want: []string{
-			`2:12 storage.max_age: "30 days" is not a duration; write for example`,
-			`3:13 storage.max_size: "lots" is not a size`,
-			"4:20 storage.commit_interval: 1h is out of range; it may be from 10ms to 10s"}},
-		{name: "ranges", file: "preview: {fps: 0, max_width: 100, max_viewers: 1000}\nwebrtc: {udp_port: 70000}\nmodels: {threads: -1}\ncameras:\n  a: {url: 'test://', confidence: 1.5, stall_after: 1ms}\n", want: []string{
-			"1:16 preview.fps: 0 is out of range; it may be from 1 to 60", "1:30 preview.max_width: 100 is out", "1:48 preview.max_viewers: 1000 is out",
-			"2:20 webrtc.udp_port: 70000", "3:19 models.threads: -1",
-			"5:35 cameras.a.confidence: 1.5 is out of range; it may be from 0 to 1", "5:53 cameras.a.stall_after: 1ms"}},
-		{name: "choices", file: "log:\n  level: wran\nmodels:\n  providers: [cuda, cup]\nplatform: {name: jetsn}\n", want: []string{
-			`2:10 log.level: "wran" is not one of debug, info, warn, error; did you mean warn?`,
-			`4:21 models.providers[1]: "cup" is not one of tensorrt, cuda, cpu; did you mean cpu?`,
-			"5:18 platform.name: did you mean jetson?"}},
-		{name: "http", file: "http:\n  listen: 8080\n  allowed_origins: ['*', 'https://ok.example', 'https://u:hunter2@bad.example/x']\n", want: []string{
-			`2:11 http.listen: write ":8080"`, `3:21 http.allowed_origins[0]: "*" is not an origin`, "3:48 http.allowed_origins[2]: is not an origin"}},
-		{name: "folders", file: "data_dir: /x\ncache_dir: /x\n", want: []string{"2:12 cache_dir: is data_dir too"}},
-		{name: "broker", file: "mqtt:\n  url: broker.example\n  username: u\n  password: a\n  password_file: /b\n  prefix: a/#\n  cert_file: /c\n", want: []string{
-			"2:8 mqtt.url: has no scheme; write mqtt://", "5:18 mqtt.password_file: there is a password already", `6:11 mqtt.prefix: "a/#" cannot begin topics`, "7:14 mqtt.cert_file: belong together"}},
-		{name: "broker's scheme", file: "mqtt:\n  url: http://broker:1883\n", want: []string{`2:8 mqtt.url: a broker is not reached by "http"`}},
-		{name: "broker's port", file: "mqtt:\n  url: mqtt://broker:99999\n", want: []string{"2:8 mqtt.url: the port must be between 1 and 65535"}},
-		{name: "TLS files without TLS", file: "mqtt:\n  url: mqtt://broker\n  ca_file: /ca\n", want: []string{"3:12 mqtt.ca_file: has no effect"}},
-		{name: "embedded", file: "mqtt:\n  embedded: {listen: ':1883'}\n", want: []string{"2:22 mqtt.embedded.listen: is not loopback"}},
-		{name: "two brokers", file: "mqtt:\n  url: mqtt://b\n  embedded: {listen: 'localhost:1883'}\n", want: []string{"3:22 mqtt.embedded.listen: only one"}},
-		{name: "platform", file: "platform:\n  decoders: {h246: x264dec, vp8: 'a b'}\n  encoder: x ! y\n", want: []string{
-			"2:20 platform.decoders.h246: did you mean h264?", "2:34 platform.decoders.vp8: GStreamer element", "3:12 platform.encoder: GStreamer element"}},
-		{name: "addresses", file: "webrtc:\n  addresses:\n    - 192.0.2.1\n    - example.org\n", want: []string{`4:7 webrtc.addresses[1]: "example.org" is not an IP address`}},
-		{name: "camera names", file: "cameras:\n  Front Door: {url: 'test://'}\n  a/+: {url: 'test://'}\n  '#': {url: 'test://'}\n", want: []string{
-			`2:3 cameras.Front Door: "Front Door" cannot name a camera; names stand in topics and paths, so use 1 to 64 of a-z, 0-9, - and _; front-door would do`,
-			"3:3 cameras.a/+: cannot name a camera", "4:3 cameras.#: cannot name a camera"}},
-		{name: "no url", file: "cameras:\n  door:\n    confidence: 0.4\n  desk:\n", want: []string{"2:3 cameras.door.url: is missing", "4:3 cameras.desk.url: is missing"}},
-		{name: "urls", file: "cameras:\n  a: {url: 'rstp://host/x'}\n  b: {url: 'rtsp:/host'}\n  c: {url: /dev/video0}\n  d: {url: '0'}\n  e: {url: 'v4l2://video0'}\n  f: {url: 'csi://front'}\n  g: {url: 'rtsp://:554/'}\n  h: {url: 'rtsp://host:port/'}\n  i: {url: 'test://A B'}\n  j: {url: 'file://'}\n", want: []string{
-			"2:12 cameras.a.url: did you mean rtsp?", "3:12 cameras.b.url: write rtsp://", "4:12 cameras.c.url: write v4l2:///dev/video0",
-			"5:12 cameras.d.url: v4l2:///dev/video0 for a USB camera", "6:12 cameras.e.url: write v4l2:///dev/video0", "7:12 cameras.f.url: write csi://0",
-			"8:12 cameras.g.url: names no host", "9:12 cameras.h.url: the port is not a number", "10:12 cameras.i.url: not a test pattern", "11:12 cameras.j.url: names no file"}},
-		{name: "no effect", file: "cameras:\n  a: {url: 'rtsp://h', loop: true}\n  b: {url: clip.mp4, transport: udp, username: u}\n  c: {url: 'csi://0', decoder: x}\n", want: []string{
-			"2:30 cameras.a.loop: has no effect on this camera; it is for file", "3:33 cameras.b.transport: it is for rtsp", "3:48 cameras.b.username: it is for rtsp, http", "4:32 cameras.c.decoder: has no effect"}},
-		{name: "size", file: "cameras:\n  a: {url: 'v4l2:///dev/video0', width: 640}\n", want: []string{"2:41 cameras.a.width: set both or none"}},
-		{name: "login twice", file: "cameras:\n  a: {url: 'rtsp://u:hunter2@h', username: v}\n", want: []string{"2:12 cameras.a.url: has a user in it"}},
-		{name: "password with a slash", file: "cameras:\n  a: {url: 'rtsp://u:hunter2/x@h/s'}\n", want: []string{"2:12 cameras.a.url: write those as %2F"}},
-		{name: "password alone", file: "cameras:\n  a: {url: 'rtsp://h', password: hunter2}\n", want: []string{"2:3 cameras.a.username: no user"}},
-		{name: "hidden password", file: "mqtt: {username: u, password: '***'}\n", want: []string{"1:31 mqtt.password: write the credential itself"}},
-		{name: "secret of the wrong type", file: "mqtt:\n  username: u\n  password: [hunter2]\n", want: []string{"3:13 mqtt.password: is a list, but must be secret"}},
-		{name: "anchors", file: "a: &x 1\nb: *x\n", want: []string{"1:4 : anchors and aliases"}},
-		{name: "tags", file: "a: !!binary hunter2\n", want: []string{"1:4 : tags and directives"}},
-		{name: "second document", file: "log: {}\n---\nhttp: {}\n", want: []string{"3:1 : a second document begins here"}},
-		{name: "unfinished", file: "mqtt:\n  password: \"hunter2\nlog: {}\n", want: []string{"2:13 : could not find end character of double-quoted text"}},
-		{name: "colon", file: "mqtt:\n  prefix: a: hunter2\n", want: []string{"2:11 : there is a colon that does not belong here"}},
-		{name: "indentation", file: "mqtt:\n  prefix: a\n   username: b\n", want: []string{"2:11 : check the indentation"}},
-		{name: "environment", file: "http:\n  listen: ':80'\n", environ: []string{"PERCH_HTTP_LISTEN=80", "PERCH_HTTP_LISTN=x", "PERCH_PREVIEW_FPS=", "PERCH_MODELS_PROVIDERS=cuda,gpu", "PERCH_MQTT_URL=mqtt://u:hunter2@b:x"}, want: []string{
-			"PERCH_HTTP_LISTEN http.listen: is not an address", "PERCH_HTTP_LISTN : is not a variable that Perch knows; did you mean PERCH_HTTP_LISTEN?",
-			`PERCH_MODELS_PROVIDERS models.providers[1]: "gpu" is not one of`, "PERCH_MQTT_URL mqtt.url: the port is not a number", `PERCH_PREVIEW_FPS preview.fps: "" is not a number`}},
-		{name: "cameras in the environment", file: "cameras:\n  front-door: {url: 'test://'}\n  back_yard: {url: 'test://'}\n  back-yard: {url: 'test://'}\n", environ: []string{"PERCH_CAMERAS_FRONT_DOR_FPS=5", "PERCH_CAMERAS_BACK_YARD_FPS=5", "PERCH_CAMERAS_FRONT_DOOR_FSP=5"}, want: []string{
-			"PERCH_CAMERAS_BACK_YARD_FPS : could mean back-yard or back_yard", "PERCH_CAMERAS_FRONT_DOOR_FSP : did you mean PERCH_CAMERAS_FRONT_DOOR_FPS?",
-			"PERCH_CAMERAS_FRONT_DOR_FPS cameras.front_dor: no camera of this name is in the file; did you mean front-door?"}},
+		{
+			name: "tab",
+			file: "http:\n" +
+				"\tlisten: ':80'\n",
+			want: []string{
+				"2:1 : there is a tab in the indentation",
+			},
+		},
+		{
+			name: "tab after blanks",
+			file: "mqtt:\n" +
+				"  prefix: a\n" +
+				"  \tusername: b\n",
+			want: []string{
+				"3:3 : there is a tab",
+			},
+		},
+		{
+			name: "tab first",
+			file: "\thttp:\n",
+			want: []string{
+				"1:1 : there is a tab",
+			},
+		},
+		{
+			name: "unknown key",
+			file: "http:\n" +
+				"  listn: ':80'\n",
+			want: []string{
+				"2:3 http.listn: is not a known key; did you mean listen?",
+			},
+		},
+		{
+			name: "swapped letters",
+			file: "cameras:\n" +
+				"  door:\n" +
+				"    ulr: rtsp://h\n" +
+				"    url: rtsp://h\n",
+			want: []string{
+				"3:5 cameras.door.ulr: did you mean url?",
+			},
+		},
+		{
+			name: "hyphen",
+			file: "data-dir: /x\n",
+			want: []string{
+				"1:1 data-dir: did you mean data_dir?",
+			},
+		},
+		{
+			name: "wrong group",
+			file: "listen: ':80'\n" +
+				"prefix: x\n",
+			want: []string{
+				"1:1 listen: listen belongs under http",
+				"2:1 prefix: prefix belongs under mqtt",
+			},
+		},
+		{
+			name: "no idea",
+			file: "zzzzzzzz: 1\n",
+			want: []string{
+				"1:1 zzzzzzzz: known here are cache_dir, cameras, data_dir",
+			},
+		},
+		{
+			name: "two cameras of one name",
+			file: "cameras:\n" +
+				"  door: {url: 'test://'}\n" +
+				"  desk: {url: 'test://'}\n" +
+				"  door: {url: 'csi://0'}\n",
+			want: []string{
+				"4:3 cameras.door: is here a second time; it was on line 2 before",
+			},
+		},
+		{
+			name: "key twice",
+			file: "log:\n" +
+				"  level: info\n" +
+				"  level: warn\n",
+			want: []string{
+				"3:3 log.level: is here a second time; it was on line 2",
+			},
+		},
+		{
+			name: "group twice",
+			file: "log:\n" +
+				"  level: info\n" +
+				"http:\n" +
+				"log:\n" +
+				"  format: json\n",
+			want: []string{
+				"4:1 log: second time; it was on line 1",
+			},
+		},
+		{
+			name: "types",
+			file: "http: 8080\n" +
+				"preview:\n" +
+				"  fps: fast\n" +
+				"  max_width: 12.5\n" +
+				"  bitrate: 99999999999999999999\n" +
+				"models:\n" +
+				"  strict: yes\n" +
+				"  providers: cuda\n" +
+				"mqtt:\n" +
+				"  prefix: [a]\n",
+			want: []string{
+				"1:7 http: is a single value, but must be a group of keys",
+				`3:8 preview.fps: "fast" is not a number`,
+				`4:14 preview.max_width: "12.5" is not a whole number`,
+				`5:12 preview.bitrate: "99999999999999999999" is too large`,
+				`7:11 models.strict: "yes" is neither true nor false`,
+				"8:14 models.providers: is a single value, but must be a list; write [value]",
+				"10:11 mqtt.prefix: is a list, but must be text",
+			},
+		},
+		{
+			name: "not a mapping",
+			file: "- a\n" +
+				"- b\n",
+			want: []string{
+				"1:1 : is a list, but must be a group of keys",
+			},
+		},
+		{
+			name: "durations and sizes",
+			file: "storage:\n" +
+				"  max_age: 30 days\n" +
+				"  max_size: lots\n" +
+				"  commit_interval: 1h\n",
+			want: []string{
+				`2:12 storage.max_age: "30 days" is not a duration; write for example`,
+				`3:13 storage.max_size: "lots" is not a size`,
+				"4:20 storage.commit_interval: 1h is out of range; it may be from 10ms to 10s",
+			},
+		},
+		{
+			name: "ranges",
+			file: "preview: {fps: 0, max_width: 100, max_viewers: 1000}\n" +
+				"webrtc: {udp_port: 70000}\n" +
+				"models: {threads: -1}\n" +
+				"cameras:\n" +
+				"  a: {url: 'test://', confidence: 1.5, stall_after: 1ms}\n",
+			want: []string{
+				"1:16 preview.fps: 0 is out of range; it may be from 1 to 60",
+				"1:30 preview.max_width: 100 is out",
+				"1:48 preview.max_viewers: 1000 is out",
+				"2:20 webrtc.udp_port: 70000",
+				"3:19 models.threads: -1",
+				"5:35 cameras.a.confidence: 1.5 is out of range; it may be from 0 to 1",
+				"5:53 cameras.a.stall_after: 1ms",
+			},
+		},
+		{
+			name: "choices",
+			file: "log:\n" +
+				"  level: wran\n" +
+				"models:\n" +
+				"  providers: [cuda, cup]\n" +
+				"platform: {name: jetsn}\n",
+			want: []string{
+				`2:10 log.level: "wran" is not one of debug, info, warn, error; did you mean warn?`,
+				`4:21 models.providers[1]: "cup" is not one of tensorrt, cuda, cpu; did you mean cpu?`,
+				"5:18 platform.name: did you mean jetson?",
+			},
+		},
+		{
+			name: "http",
+			file: "http:\n" +
+				"  listen: 8080\n" +
+				"  allowed_origins: ['*', 'https://ok.example', 'https://u:hunter2@bad.example/x']\n",
+			want: []string{
+				`2:11 http.listen: write ":8080"`,
+				`3:21 http.allowed_origins[0]: "*" is not an origin`,
+				"3:48 http.allowed_origins[2]: is not an origin",
+			},
+		},
+		{
+			name: "folders",
+			file: "data_dir: /x\n" +
+				"cache_dir: /x\n",
+			want: []string{
+				"2:12 cache_dir: is data_dir too",
+			},
+		},
+		{
+			name: "broker",
+			file: "mqtt:\n" +
+				"  url: broker.example\n" +
+				"  username: u\n" +
+				"  password: a\n" +
+				"  password_file: /b\n" +
+				"  prefix: a/#\n" +
+				"  cert_file: /c\n",
+			want: []string{
+				"2:8 mqtt.url: has no scheme; write mqtt://",
+				"5:18 mqtt.password_file: there is a password already",
+				`6:11 mqtt.prefix: "a/#" cannot begin topics`,
+				"7:14 mqtt.cert_file: belong together",
+			},
+		},
+		{
+			name: "broker's scheme",
+			file: "mqtt:\n" +
+				"  url: http://broker:1883\n",
+			want: []string{
+				`2:8 mqtt.url: a broker is not reached by "http"`,
+			},
+		},
+		{
+			name: "broker's port",
+			file: "mqtt:\n" +
+				"  url: mqtt://broker:99999\n",
+			want: []string{
+				"2:8 mqtt.url: the port must be between 1 and 65535",
+			},
+		},
+		{
+			name: "TLS files without TLS",
+			file: "mqtt:\n" +
+				"  url: mqtt://broker\n" +
+				"  ca_file: /ca\n",
+			want: []string{
+				"3:12 mqtt.ca_file: has no effect",
+			},
+		},
+		{
+			name: "embedded",
+			file: "mqtt:\n" +
+				"  embedded: {listen: ':1883'}\n",
+			want: []string{
+				"2:22 mqtt.embedded.listen: is not loopback",
+			},
+		},
+		{
+			name: "two brokers",
+			file: "mqtt:\n" +
+				"  url: mqtt://b\n" +
+				"  embedded: {listen: 'localhost:1883'}\n",
+			want: []string{
+				"3:22 mqtt.embedded.listen: only one",
+			},
+		},
+		{
+			name: "platform",
+			file: "platform:\n" +
+				"  decoders: {h246: x264dec, vp8: 'a b'}\n" +
+				"  encoder: x ! y\n",
+			want: []string{
+				"2:20 platform.decoders.h246: did you mean h264?",
+				"2:34 platform.decoders.vp8: GStreamer element",
+				"3:12 platform.encoder: GStreamer element",
+			},
+		},
+		{
+			name: "addresses",
+			file: "webrtc:\n" +
+				"  addresses:\n" +
+				"    - 192.0.2.1\n" +
+				"    - example.org\n",
+			want: []string{
+				`4:7 webrtc.addresses[1]: "example.org" is not an IP address`,
+			},
+		},
+		{
+			name: "camera names",
+			file: "cameras:\n" +
+				"  Front Door: {url: 'test://'}\n" +
+				"  a/+: {url: 'test://'}\n" +
+				"  '#': {url: 'test://'}\n",
+			want: []string{
+				`2:3 cameras.Front Door: "Front Door" cannot name a camera; names stand in topics and paths, so use 1 to 64 of a-z, 0-9, - and _; front-door would do`,
+				"3:3 cameras.a/+: cannot name a camera",
+				"4:3 cameras.#: cannot name a camera",
+			},
+		},
+		{
+			name: "no url",
+			file: "cameras:\n" +
+				"  door:\n" +
+				"    confidence: 0.4\n" +
+				"  desk:\n",
+			want: []string{
+				"2:3 cameras.door.url: is missing",
+				"4:3 cameras.desk.url: is missing",
+			},
+		},
+		{
+			name: "urls",
+			file: "cameras:\n" +
+				"  a: {url: 'rstp://host/x'}\n" +
+				"  b: {url: 'rtsp:/host'}\n" +
+				"  c: {url: /dev/video0}\n" +
+				"  d: {url: '0'}\n" +
+				"  e: {url: 'v4l2://video0'}\n" +
+				"  f: {url: 'csi://front'}\n" +
+				"  g: {url: 'rtsp://:554/'}\n" +
+				"  h: {url: 'rtsp://host:port/'}\n" +
+				"  i: {url: 'test://A B'}\n" +
+				"  j: {url: 'file://'}\n",
+			want: []string{
+				"2:12 cameras.a.url: did you mean rtsp?",
+				"3:12 cameras.b.url: write rtsp://",
+				"4:12 cameras.c.url: write v4l2:///dev/video0",
+				"5:12 cameras.d.url: v4l2:///dev/video0 for a USB camera",
+				"6:12 cameras.e.url: write v4l2:///dev/video0",
+				"7:12 cameras.f.url: write csi://0",
+				"8:12 cameras.g.url: names no host",
+				"9:12 cameras.h.url: the port is not a number",
+				"10:12 cameras.i.url: not a test pattern",
+				"11:12 cameras.j.url: names no file",
+			},
+		},
+		{
+			name: "no effect",
+			file: "cameras:\n" +
+				"  a: {url: 'rtsp://h', loop: true}\n" +
+				"  b: {url: clip.mp4, transport: udp, username: u}\n" +
+				"  c: {url: 'csi://0', decoder: x}\n",
+			want: []string{
+				"2:30 cameras.a.loop: has no effect on this camera; it is for file",
+				"3:33 cameras.b.transport: it is for rtsp",
+				"3:48 cameras.b.username: it is for rtsp, http",
+				"4:32 cameras.c.decoder: has no effect",
+			},
+		},
+		{
+			name: "size",
+			file: "cameras:\n" +
+				"  a: {url: 'v4l2:///dev/video0', width: 640}\n",
+			want: []string{
+				"2:41 cameras.a.width: set both or none",
+			},
+		},
+		{
+			name: "login twice",
+			file: "cameras:\n" +
+				"  a: {url: 'rtsp://u:hunter2@h', username: v}\n",
+			want: []string{
+				"2:12 cameras.a.url: has a user in it",
+			},
+		},
+		{
+			name: "password with a slash",
+			file: "cameras:\n" +
+				"  a: {url: 'rtsp://u:hunter2/x@h/s'}\n",
+			want: []string{
+				"2:12 cameras.a.url: write those as %2F",
+			},
+		},
+		{
+			name: "password alone",
+			file: "cameras:\n" +
+				"  a: {url: 'rtsp://h', password: hunter2}\n",
+			want: []string{
+				"2:3 cameras.a.username: no user",
+			},
+		},
+		{
+			name: "hidden password",
+			file: "mqtt: {username: u, password: '***'}\n",
+			want: []string{
+				"1:31 mqtt.password: write the credential itself",
+			},
+		},
+		{
+			name: "secret of the wrong type",
+			file: "mqtt:\n" +
+				"  username: u\n" +
+				"  password: [hunter2]\n",
+			want: []string{
+				"3:13 mqtt.password: is a list, but must be secret",
+			},
+		},
+		{
+			name: "anchors",
+			file: "a: &x 1\n" +
+				"b: *x\n",
+			want: []string{
+				"1:4 : anchors and aliases",
+			},
+		},
+		{
+			name: "tags",
+			file: "a: !!binary hunter2\n",
+			want: []string{
+				"1:4 : tags and directives",
+			},
+		},
+		{
+			name: "second document",
+			file: "log: {}\n" +
+				"---\n" +
+				"http: {}\n",
+			want: []string{
+				"3:1 : a second document begins here",
+			},
+		},
+		{
+			name: "unfinished",
+			file: "mqtt:\n" +
+				"  password: \"hunter2\n" +
+				"log: {}\n",
+			want: []string{
+				"2:13 : could not find end character of double-quoted text",
+			},
+		},
+		{
+			name: "colon",
+			file: "mqtt:\n" +
+				"  prefix: a: hunter2\n",
+			want: []string{
+				"2:11 : there is a colon that does not belong here",
+			},
+		},
+		{
+			name: "indentation",
+			file: "mqtt:\n" +
+				"  prefix: a\n" +
+				"   username: b\n",
+			want: []string{
+				"2:11 : check the indentation",
+			},
+		},
+		{
+			name: "device",
+			file: "device:\n" +
+				"  id: 'a b'\n" +
+				"  name: \"x\\ny\"\n" +
+				"mqtt: {client_id: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}\n",
+			want: []string{
+				"2:7 device.id: use 1 to 64 letters",
+				"3:9 device.name: has control characters",
+				"4:19 mqtt.client_id: is longer than 128 bytes",
+			},
+		},
+		{
+			name: "camera's model and decoder",
+			file: "cameras:\n" +
+				"  a:\n" +
+				"    url: test://\n" +
+				"    model: ../x\n" +
+				"    classes: [person, '']\n" +
+				"  b: {url: clip.mp4, decoder: 'a b'}\n",
+			want: []string{
+				"4:12 cameras.a.model: perch model list",
+				"5:23 cameras.a.classes[1]: is empty",
+				"6:31 cameras.b.decoder: gst-inspect-1.0",
+			},
+		},
+		{
+			name: "port out of range",
+			file: "http:\n" +
+				"  listen: ':70000'\n",
+			want: []string{
+				"2:11 http.listen: from 0 to 65535",
+			},
+		},
+		{
+			name: "no providers",
+			file: "models:\n" +
+				"  providers: []\n" +
+				"  default: ''\n",
+			want: []string{
+				"2:3 models.providers: write at least [cpu]",
+				"3:12 models.default: is not the name of a model",
+			},
+		},
+		{
+			name: "provider twice",
+			file: "models:\n" +
+				"  providers: [cpu, cpu]\n",
+			want: []string{
+				"2:20 models.providers[1]: is here twice",
+			},
+		},
+		{
+			name: "group instead of a list",
+			file: "models: {providers: {a: b}}\n",
+			want: []string{
+				"1:21 models.providers: is a group of keys, but must be a list",
+			},
+		},
+		{
+			name: "list instead of cameras",
+			file: "cameras: [a]\n",
+			want: []string{
+				"1:10 cameras: is a list, but must be a group of keys",
+			},
+		},
+		{
+			name: "relative to nothing",
+			file: "data_dir: ''\n" +
+				"cache_dir: ''\n",
+			want: []string{
+				"1:11 data_dir: name a folder",
+				"2:12 cache_dir: name a folder",
+			},
+		},
+		{
+			name: "key without a blank",
+			file: "http:\n" +
+				"  listen:8080\n",
+			want: []string{
+				"2:3 http: but must be a group of keys",
+			},
+		},
+		{
+			name: "environment",
+			file: "http:\n" +
+				"  listen: ':80'\n",
+			environ: []string{
+				"PERCH_HTTP_LISTEN=80",
+				"PERCH_HTTP_LISTN=x",
+				"PERCH_PREVIEW_FPS=",
+				"PERCH_MODELS_PROVIDERS=cuda,gpu",
+				"PERCH_MQTT_URL=mqtt://u:hunter2@b:x",
+			},
+			want: []string{
+				"PERCH_HTTP_LISTEN http.listen: is not an address",
+				"PERCH_HTTP_LISTN : is not a variable that Perch knows; did you mean PERCH_HTTP_LISTEN?",
+				`PERCH_MODELS_PROVIDERS models.providers[1]: "gpu" is not one of`,
+				"PERCH_MQTT_URL mqtt.url: the port is not a number",
+				`PERCH_PREVIEW_FPS preview.fps: "" is not a number`,
+			},
+		},
+		{
+			name: "cameras in the environment",
+			file: "cameras:\n" +
+				"  front-door: {url: 'test://'}\n" +
+				"  back_yard: {url: 'test://'}\n" +
+				"  back-yard: {url: 'test://'}\n",
+			environ: []string{
+				"PERCH_CAMERAS_FRONT_DOR_FPS=5",
+				"PERCH_CAMERAS_BACK_YARD_FPS=5",
+				"PERCH_CAMERAS_FRONT_DOOR_FSP=5",
+			},
+			want: []string{
+				"PERCH_CAMERAS_BACK_YARD_FPS : could mean back-yard or back_yard",
+				"PERCH_CAMERAS_FRONT_DOOR_FSP : did you mean PERCH_CAMERAS_FRONT_DOOR_FPS?",
+				"PERCH_CAMERAS_FRONT_DOR_FPS cameras.front_dor: no camera of this name is in the file; did you mean front-door?",
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -68,19 +69,9 @@ func compare(v reflect.Value, bound string) int {
 		panic("config: bound " + bound + " " + err.Error())
 	}
 	if v.CanFloat() {
-		return cmpFloat(v.Float(), b.Float())
+		return cmp.Compare(v.Float(), b.Float())
 	}
-	return cmpFloat(float64(v.Int()), float64(b.Int()))
-}
-
-func cmpFloat(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return cmp.Compare(v.Int(), b.Int())
 }
 
 func (c *Config) checkDevice(r *report) {
