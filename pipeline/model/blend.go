@@ -105,15 +105,17 @@ func blendPairs4(dst, a0, a1, b0, b1 []byte, w uint64) {
 }
 
 // blendBoxes is the general case: count nodes of fx columns and fy rows, of
-// which the first rows are a and b; w is of 256. sums has room for a row.
-func blendBoxes(dst []byte, plane []byte, stride, count, fx, fy, a, b int, w uint32, sums []uint32) {
-	sums = sums[:count*fx]
-	clear(sums)
-	for k := range fy {
-		p := plane[(a+k)*stride:][:len(sums)]
-		q := plane[(b+k)*stride:][:len(sums)]
-		for i := range sums {
-			sums[i] += uint32(p[i])*(256-w) + uint32(q[i])*w
+// which the first rows are a and b; w is of 256. sums has room for a row and 8.
+func blendBoxes(dst, plane []byte, stride, count, fx, fy, a, b int, w uint32, sums []uint32) {
+	width := count * fx
+	for x := 0; x < width; x += 8 {
+		even, odd := sumRows(plane[a*stride+x:], stride, fy, width-x)
+		even2, odd2 := sumRows(plane[b*stride+x:], stride, fy, width-x)
+		s := sums[x : x+8 : x+8]
+		for i := 0; i < 8; i += 2 {
+			s[i] = uint32(even&0xffff)*(256-w) + uint32(even2&0xffff)*w
+			s[i+1] = uint32(odd&0xffff)*(256-w) + uint32(odd2&0xffff)*w
+			even, odd, even2, odd2 = even>>16, odd>>16, even2>>16, odd2>>16
 		}
 	}
 	area := uint64(fx * fy * 256)
@@ -124,4 +126,24 @@ func blendBoxes(dst []byte, plane []byte, stride, count, fx, fy, a, b int, w uin
 		}
 		dst[i] = byte((sum + area/2) / area)
 	}
+}
+
+// maxBox is how many rows sumRows can sum up without overflow of a lane.
+const maxBox = 256
+
+// sumRows sums eight columns, or the n there are, of rows a stride apart.
+func sumRows(p []byte, stride, rows, n int) (even, odd uint64) {
+	for k := range rows {
+		var x uint64
+		if n >= 8 {
+			x = binary.LittleEndian.Uint64(p[k*stride:])
+		} else {
+			var rest [8]byte
+			copy(rest[:], p[k*stride:][:n])
+			x = binary.LittleEndian.Uint64(rest[:])
+		}
+		even += x & lanes
+		odd += x >> 8 & lanes
+	}
+	return even, odd
 }

@@ -22,7 +22,7 @@
 //     least 1; top-left: left = top = 0; centre: left = floor((w-cw)/2), top =
 //     floor((h-ch)/2). Elements outside get the pad value as v in step 5.
 //
-//  2. Luma. Let f = max(1, round(W/cw / 2)), at most W, and g the same for H/ch.
+//  2. Luma. Let f = max(1, round(W/cw / 2)), at most W and 256, and g alike for H/ch.
 //     A node is the mean of f x g samples of Y: node (i, j) covers columns f*i to
 //     f*i+f-1 and rows g*j to g*j+g-1; there are floor(W/f) x floor(H/g) nodes.
 //     So up to a reduction by 3 a node is a sample, and above that no more than

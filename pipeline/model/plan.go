@@ -37,7 +37,7 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 	one := 256 / float64(p.fx*p.fy) // the weights of fx*fy samples add up to 256
 	if p.fx > 2 || p.fy > 2 {
 		one = 256
-		p.boxes = make([]uint32, pic.Width)
+		p.boxes = make([]uint32, pic.Width+8)
 	}
 	full := sited{step: 1}
 	columns(p.lumaCols, pic.Width, t.Width, 1, p.nodeCols, p.fx, full, 1)

@@ -19,8 +19,9 @@ type rowTap struct {
 
 // boxFactor is how many source samples one node averages: f = max(1,
 // floor(scale/2 + 1/2)), so that a bilinear sample, which is made of two nodes,
-// leaves no more than one source sample in scale unseen.
-func boxFactor(scale float64) int { return max(1, int(math.Floor(scale/2+0.5))) }
+// leaves no more than one source sample in scale unseen. (Beyond a reduction by
+// 512 it does.)
+func boxFactor(scale float64) int { return min(max(1, int(math.Floor(scale/2+0.5))), maxBox) }
 
 // sited says how a plane's samples lie in the luma grid: sample k sits at luma
 // position (k+0.5)*step - 0.5 + shift.
