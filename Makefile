@@ -2,7 +2,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-CACHE   ?= $(or $(PERCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/perch)
+CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/perch
 ORT_LIB := $(CACHE)/onnxruntime-1.24.3/libonnxruntime.so.1
 CLIP    := $(CACHE)/clips/vtest.avi
 SAMPLE  := $(CACHE)/clips/sample.mp4

@@ -3,9 +3,9 @@
 # checks it against pinned sums:
 #   ort    ONNX Runtime's shared library      (npm, MIT)
 #   clip   the sample clip, and as H.264      (Debian's opencv-doc; footage of PETS 2009)
-# Everything lands in $PERCH_CACHE (default: ~/.cache/perch) and is fetched once.
+# Everything lands in ~/.cache/perch (see XDG_CACHE_HOME) and is fetched once.
 set -eu
-cache=${PERCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/perch}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/perch
 ort_version=1.24.3
 ort_sha512='JH7+czbc8ALA819vlTgcV+Q214/+VjGeBHDjX81+ZCD0PCVCIFGFNtT0V4sXG/1JXypKPgScQcB3ij/hk3YnTg=='
 clip_sha256=45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf
@@ -29,6 +29,8 @@ fetch_ort() {
 	tar -xzf "$work/onnxruntime-node-$ort_version.tgz" -C "$work" "package/bin/napi-v6/linux/$arch"
 	mkdir -p "$dir"
 	mv "$work/package/bin/napi-v6/linux/$arch/libonnxruntime.so.1" "$dir/"
+	# A program that is run by hand looks for the library here.
+	ln -sfn "onnxruntime-$ort_version/libonnxruntime.so.1" "$cache/libonnxruntime.so.1"
 }
 
 fetch_clip() {

@@ -97,7 +97,7 @@ func (a *app) open(ctx context.Context) error {
 	}
 	a.http, err = api.New(api.Options{
 		Device: device{a}, Cameras: cameras{a}, Runs: runs{a}, Events: events{a}, Viewers: viewers{a},
-		Stats: a.stats, Console: console.Files(), Schemas: schemas.Files, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
+		Stats: a.stats, Console: console.Files(), Schemas: schemas.FS, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
 	})
 	return err
 }

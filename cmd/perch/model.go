@@ -152,7 +152,11 @@ func inspect(ctx context.Context, p *parts, out io.Writer, what string) error {
 		return err
 	}
 	if manifest == nil {
-		m, err := model.Inspect(model.Graph{Inputs: g.Inputs, Outputs: g.Outputs, Metadata: g.Metadata})
+		full, err := p.models.Graph(ctx, src)
+		if err != nil {
+			return err
+		}
+		m, err := model.Inspect(full)
 		if err != nil {
 			return err
 		}

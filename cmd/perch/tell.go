@@ -46,7 +46,7 @@ func (p *parts) brokerName() string {
 // the connection.
 func (a *app) openTelling() error {
 	if addr := a.cfg.MQTT.Embedded.Listen; addr != "" {
-		b, err := broker.Start(broker.Options{Listen: addr, Log: a.log})
+		b, err := broker.Start(addr, a.log)
 		if err != nil {
 			return err
 		}

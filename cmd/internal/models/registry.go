@@ -56,7 +56,7 @@ func Open(opt Options) (*Registry, error) {
 	r := &Registry{opt: opt, rt: infer.New(infer.Config{Library: opt.Library, Log: opt.Log}), loaded: map[string]*Loaded{}}
 	r.store = &model.Store{
 		Dir: opt.Dir, Builtin: builtin.Files, Decode: config.DecodeYAML, Encode: config.EncodeYAML,
-		ReadGraph: func(path string) (model.Graph, error) { return r.graph(context.Background(), infer.Model{Path: path}) },
+		ReadGraph: func(path string) (model.Graph, error) { return r.Graph(context.Background(), infer.Model{Path: path}) },
 	}
 	return r, nil
 }
@@ -67,9 +67,35 @@ func (r *Registry) Store() *model.Store { return r.store }
 // Runtime is ONNX Runtime, for the doctor.
 func (r *Registry) Runtime() *infer.Runtime { return r.rt }
 
-func (r *Registry) graph(ctx context.Context, m infer.Model) (model.Graph, error) {
+// Graph says what a model file, or its bytes, has.
+func (r *Registry) Graph(ctx context.Context, m infer.Model) (model.Graph, error) {
 	g, err := r.rt.Inspect(ctx, m, model.MaxGraphBytes)
-	return model.Graph{Inputs: g.Inputs, Outputs: g.Outputs, Metadata: g.Metadata}, err
+	if err != nil {
+		return model.Graph{}, err
+	}
+	if !slices.ContainsFunc(g.Outputs, shapeless) {
+		return graphOf(g, g.Outputs), nil
+	}
+	// The file does not say how large its outputs are; running it once does.
+	session, err := r.rt.Open(ctx, m, infer.Options{Providers: []string{infer.CPU}, Threads: 1, MaxBatch: 1, Log: r.opt.Log})
+	if err != nil {
+		return graphOf(g, g.Outputs), nil // it has open inputs too: only a manifest can tell
+	}
+	return graphOf(g, session.Outputs()), session.Close()
+}
+
+func shapeless(t pipeline.TensorInfo) bool { return t.Shape == nil }
+
+// graphOf is what the file says, with outputs from elsewhere where it is silent.
+func graphOf(g infer.Graph, outputs []pipeline.TensorInfo) model.Graph {
+	out := model.Graph{Inputs: g.Inputs, Metadata: g.Metadata}
+	for i, t := range g.Outputs {
+		if shapeless(t) && i < len(outputs) {
+			t = outputs[i]
+		}
+		out.Outputs = append(out.Outputs, t)
+	}
+	return out
 }
 
 // Load returns the model of that id, ready to run. The first call for an id
@@ -108,12 +134,10 @@ func (r *Registry) Load(ctx context.Context, id string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := session.Graph()
-	if err := m.Check(model.Graph{Inputs: g.Inputs, Outputs: g.Outputs, Metadata: g.Metadata}); err != nil {
+	if err := m.Check(graphOf(session.Graph(), session.Outputs())); err != nil {
 		return nil, errors.Join(err, session.Close())
 	}
 	choice := session.Provider()
-	r.opt.Log.Info("model ready", "model", id, "provider", choice.Name, "digest", entry.Digest)
 	if choice.Why != "" {
 		r.opt.Log.Warn("lesser execution provider in use", "model", id, "provider", choice.Name, "why", choice.Why)
 	}

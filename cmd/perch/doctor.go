@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"perch/cmd/internal/config"
+	"perch/cmd/internal/doctor"
+	"perch/gst"
+	"perch/mqtt"
+	"perch/pipeline"
+)
+
+func newDoctor(g *globals) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at this machine: what is good, what is missing, what to type",
+		Long: `Checks everything that Perch stands on and says what to do about what is not
+right. It changes nothing. The exit status is 1 when something is missing.`,
+		Args: exactly(0, "nothing more"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := g.load()
+			if err != nil {
+				return err
+			}
+			report := doctor.Run(cmd.Context(), checks(cfg)...)
+			if asJSON {
+				err = report.WriteJSON(cmd.OutOrStdout())
+			} else {
+				err = report.WriteText(cmd.OutOrStdout())
+			}
+			if err == nil && report.Worst == doctor.Missing {
+				err = errSilent
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as one JSON object")
+	return cmd
+}
+
+// checks are in the order in which a person would look.
+func checks(cfg *config.Config) []doctor.Check {
+	p := newParts(cfg, slog.New(slog.DiscardHandler))
+	host := doctor.Host{Root: "/"}
+	list := []doctor.Check{
+		host.Board(), host.Memory(), host.Temperature(), host.Clock(), host.GPU(), host.Cameras(v4l2Devices(cfg)...), host.UDPBuffer(),
+		{Name: "GStreamer", Do: func(context.Context) []doctor.Finding { return checkMedia(p) }},
+		{Name: "model", Limit: engineLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, p) }},
+		doctor.Space("data_dir", string(cfg.DataDir)), doctor.Writable("data_dir", string(cfg.DataDir)),
+		doctor.Space("cache_dir", string(cfg.CacheDir)), doctor.Writable("cache_dir", string(cfg.CacheDir)),
+		doctor.Port("http.listen", cfg.HTTP.Listen),
+	}
+	if cfg.MQTT.URL.Reveal() != "" {
+		list = append(list, doctor.Broker{
+			URL: cfg.MQTT.URL.Reveal(), CAFile: string(cfg.MQTT.CAFile), CertFile: string(cfg.MQTT.CertFile), KeyFile: string(cfg.MQTT.KeyFile),
+			Auth: func(ctx context.Context) error { return mqtt.Try(ctx, p.mqttOptions()) },
+		}.Reachable())
+	}
+	return list
+}
+
+func v4l2Devices(cfg *config.Config) (devices []string) {
+	for _, name := range cfg.CameraNames() {
+		if kind, where := cfg.Cameras[name].URL.Source(); kind == pipeline.SourceV4L2 {
+			devices = append(devices, where)
+		}
+	}
+	return devices
+}
+
+func checkMedia(p *parts) []doctor.Finding {
+	if err := p.openMedia(); err != nil {
+		return []doctor.Finding{doctor.FromError("", err, doctor.Missing)}
+	}
+	info := p.media.Platform()
+	list := []doctor.Finding{{Status: doctor.Good, Found: fmt.Sprintf("version %s; platform %s, because %s", p.media.Version(), info.Name, info.Why)}}
+	for _, j := range info.Jobs {
+		list = append(list, jobFinding(j))
+	}
+	return list
+}
+
+func jobFinding(j gst.JobInfo) doctor.Finding {
+	f := doctor.Finding{Name: j.Job, Status: doctor.Good, Found: j.Chosen}
+	if j.Hardware {
+		f.Found += " (hardware)"
+	}
+	switch {
+	case j.Chosen == "":
+		f.Status, f.Found = doctor.Warning, "nothing here can do it"
+		if j.Job == "decode-h264" {
+			f.Status = doctor.Missing // what nearly every camera sends
+		}
+	case j.Fallback != "":
+		f.Status, f.Found = doctor.Warning, f.Found+": "+j.Fallback
+	}
+	var packages []string
+	for _, m := range j.Missing {
+		if m.Package != "" && f.Status != doctor.Good {
+			packages = append(packages, m.Package)
+		}
+	}
+	if len(packages) > 0 {
+		f.Hint = "sudo apt-get install " + strings.Join(unique(packages), " ")
+	}
+	return f
+}
+
+func unique(s []string) (out []string) {
+	seen := map[string]bool{}
+	for _, v := range s {
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func checkModels(ctx context.Context, p *parts) []doctor.Finding {
+	if err := p.openModels(); err != nil {
+		return []doctor.Finding{doctor.FromError("", err, doctor.Missing)}
+	}
+	lib, err := p.models.Runtime().Start()
+	if err != nil {
+		f := doctor.FromError("", err, doctor.Missing)
+		f.Name = "ONNX Runtime"
+		return []doctor.Finding{f}
+	}
+	list := []doctor.Finding{{Name: "ONNX Runtime", Status: doctor.Good, Found: fmt.Sprintf("version %s, %s", lib.Version, lib.Path)}}
+	for _, passed := range lib.Passed {
+		list = append(list, doctor.Finding{Name: "ONNX Runtime", Status: doctor.Warning, Found: "passed over " + passed})
+	}
+	ids := []string{p.cfg.Models.Default}
+	for _, name := range p.cfg.CameraNames() {
+		if id := p.cfg.Cameras[name].Model; id != "" {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range unique(ids) {
+		list = append(list, p.modelFinding(ctx, id))
+	}
+	if err := p.Close(); err != nil {
+		list = append(list, doctor.FromError("", err, doctor.Warning))
+	}
+	return list
+}
+
+func (p *parts) modelFinding(ctx context.Context, id string) doctor.Finding {
+	l, err := p.models.Load(ctx, id)
+	if err != nil {
+		f := doctor.FromError("", err, doctor.Missing)
+		f.Name = "model " + id
+		return f
+	}
+	choice := l.Session.Provider()
+	f := doctor.Finding{Name: "model " + id, Status: doctor.Good, Found: "runs on " + choice.Name}
+	if choice.Why != "" {
+		f.Status, f.Found = doctor.Warning, f.Found+"; "+choice.Why
+		f.Hint = "on a Jetson, put a GPU build of ONNX Runtime into /usr/lib/perch/gpu or name it with models.library"
+	}
+	return f
+}
