@@ -6,26 +6,23 @@ import (
 	"perch/pipeline"
 )
 
-// Colours are tabulated by the 8-bit value they round to, from -tableBias to
-// tableSize-tableBias, so that a table look-up clamps, scales and normalises.
+// Colours are tabulated by the quarter that they round to, from -320 to 704, so
+// that a table look-up clamps, scales and normalises.
 const (
-	tableSize = 1024
-	tableBias = 320
+	tableSize = 4096
+	tableBias = 320 * 4 // index of 0
 )
 
 // Colours are summed from one table for each of Y, U and V. A table's entry has
 // the three channels of the output side by side: laneBits each, of which the
-// upper ten are the index of the table above and the rest a fraction.
+// upper twelve are the index of the table above and the rest a fraction.
 const (
 	laneBits = 21
-	fracBits = laneBits - 10
+	fracBits = laneBits - 12
 )
 
-// Samples come with eight fractional bits and are rounded to quarters.
-const (
-	quarters    = 1024
-	sampleShift = 6
-)
+// quarters is the size of a table of samples, which are rounded to quarters.
+const quarters = 1024
 
 // colourTables are what a sampled Y, U or V adds to each channel. The first sum
 // of the three tables is that of the channel in the lowest bits.
@@ -64,11 +61,12 @@ func newColourTables(matrix pipeline.ColourMatrix, fullRange bool, order Colour)
 	t := new(colourTables)
 	for c, from := range channels {
 		// No entry is negative: each chroma table is lifted by what it may take
-		// away, and luma makes up the difference to tableBias.
+		// away, and luma makes up the difference to the bias.
+		// An eighth makes the sum round instead of being cut off.
 		liftU, liftV := math.Abs(from[0])*cScale*128, math.Abs(from[1])*cScale*128
-		rest := tableBias - liftU - liftV + 0.5
+		rest := tableBias/4 - liftU - liftV + 0.125
 		shift := c * laneBits
-		fixed := func(v float64) uint64 { return uint64(math.Round(v*(1<<fracBits))) << shift }
+		fixed := func(v float64) uint64 { return uint64(math.Round(v*(4<<fracBits))) << shift }
 		for i := range quarters {
 			v := float64(i) / 4
 			t.y[i] += fixed((v-yZero)*yScale + rest)
@@ -95,7 +93,7 @@ func newTables[T element](in *Input, as func(float64) T) *[3]*[tableSize]T {
 		}
 		tables[c] = new([tableSize]T)
 		for i := range tables[c] {
-			v := min(max(float64(i-tableBias), 0), 255)
+			v := min(max(float64(i-tableBias)/4, 0), 255)
 			tables[c][i] = as((v*in.Scale - in.mean(c)) / in.std(c))
 		}
 	}

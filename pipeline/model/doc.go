@@ -12,7 +12,7 @@
 // A [Preprocessor] samples 4:2:0 pictures directly into the input; there is no
 // picture of another size or colour space in between. Everything below is exact,
 // so that a few lines in any language compute the same numbers, but for the
-// rounding of colours (step 4), which may differ by one level.
+// rounding of colours (step 4), which may differ by a quarter of a level.
 //
 // Notation: the picture is W x H pixels, the input w x h, round is to nearest,
 // half up. Sample k of a plane covers [k, k+1); its centre is k + 1/2.
@@ -30,9 +30,8 @@
 //     sampled bilinearly at node coordinates X = (x+1/2) * W/cw / f - 1/2, clamped
 //     to [0, floor(W/f)-1], and Y alike. Rows come first: the two node rows are
 //     mixed with the weight of the second rounded to a multiple of
-//     1/(256/(f*g)) (of 1/256 where f or g is above 2), and each node of the mixed
-//     row is rounded to an integer. Then two of its nodes are mixed with the
-//     weight of the second rounded to a multiple of 1/256.
+//     1/(256/(f*g)) (of 1/256 where f or g is above 2), then two nodes of the mixed
+//     row with the weight of the second rounded to a multiple of 1/256.
 //
 //  3. Chroma. U and V are sampled in the same way without reduction (f = g = 1)
 //     at their own positions: sample k lies, in luma coordinates where a pixel's
@@ -45,7 +44,7 @@
 //
 //  4. Colour. Y, U and V are rounded to quarters. R, G and B follow ITU-R BT.601 or
 //     BT.709, limited or full range, as the picture says (see newColourTables for
-//     the formulas), are rounded to integers and clamped to 0..255. Grey is luma,
+//     the formulas), are rounded to quarters and clamped to 0..255. Grey is luma,
 //     stretched from 16..235 to 0..255 for limited range.
 //
 //  5. Normalise. element = (v*scale - mean) / std. For integer inputs it is rounded

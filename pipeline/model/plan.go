@@ -13,8 +13,8 @@ type plan struct {
 	lumaRows   []rowTap
 	chromaCols []tap // of U, and of V in its own row
 	chromaRows []rowTap
-	luma       []byte    // blended row, one byte a node
-	chroma     [2][]byte // the same: U and V, or for NV12 both in the first
+	luma       []byte    // blended row, see blend.go
+	chroma     [2][]byte // the same: U and V; for NV12 they share their memory
 	boxes      []uint32  // for blendBoxes only
 	block      int       // output columns and rows that share one sample of chroma
 	colours    []uint64  // one row of samples of chroma: sums of colourTables
@@ -30,17 +30,21 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 		fy:        min(boxFactor(float64(pic.Height)/float64(t.Height)), pic.Height),
 		lumaCols:  make([]tap, t.Width),
 		lumaRows:  make([]rowTap, t.Height),
-		luma:      make([]byte, pic.Width+slack),
+		luma:      make([]byte, rowBytes(pic.Width)),
 		sums:      make([]uint64, t.Width),
 	}
 	p.nodeCols = pic.Width / p.fx
+	offset := splitOffset
+	if p.fx > 1 || p.fy > 2 {
+		offset = plainOffset
+	}
 	one := 256 / float64(p.fx*p.fy) // the weights of fx*fy samples add up to 256
 	if p.fx > 2 || p.fy > 2 {
 		one = 256
 		p.boxes = make([]uint32, pic.Width+8)
 	}
 	full := sited{step: 1}
-	columns(p.lumaCols, pic.Width, t.Width, 1, p.nodeCols, p.fx, full, 1)
+	columns(p.lumaCols, pic.Width, t.Width, 1, p.nodeCols, p.fx, full, offset)
 	rows(p.lumaRows, pic.Height, t.Height, 1, pic.Height/p.fy, p.fy, full, one)
 	if in.Colour == Grey {
 		return p
@@ -61,14 +65,14 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 	if !pic.FullRange {
 		across.shift = -0.5
 	}
-	bytes := 1
+	offset = splitOffset
+	p.chroma[0], p.chroma[1] = make([]byte, rowBytes(cw)), make([]byte, rowBytes(cw))
 	if p.nv12 {
-		bytes = 2
+		offset = evenOffset
+		p.chroma[0] = make([]byte, rowBytes(2*cw))
+		p.chroma[1] = p.chroma[0][oddOffset:]
 	}
-	for i := range p.chroma {
-		p.chroma[i] = make([]byte, cw*bytes+slack)
-	}
-	columns(p.chromaCols, pic.Width, t.Width, p.block, cw, 1, across, bytes)
+	columns(p.chromaCols, pic.Width, t.Width, p.block, cw, 1, across, offset)
 	rows(p.chromaRows, pic.Height, t.Height, p.block, ch, 1, centred, 256)
 	return p
 }
@@ -83,11 +87,7 @@ func (p *plan) sample(pic *pipeline.Picture, j int, c *colourTables) []uint64 {
 	}
 	if j%p.block == 0 {
 		p.blendChroma(pic, p.chromaRows[j/p.block])
-		if p.nv12 {
-			sampleChromaPairs(p.colours, p.chroma[0], p.chromaCols, c)
-		} else {
-			sampleChroma(p.colours, p.chroma[0], p.chroma[1], p.chromaCols, c)
-		}
+		sampleChroma(p.colours, p.chroma[0], p.chroma[1], p.chromaCols, c)
 	}
 	if p.block == 1 {
 		addLuma(p.sums, p.colours, p.luma, p.lumaCols, &c.y)

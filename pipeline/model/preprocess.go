@@ -106,7 +106,7 @@ func fillPlanar[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, p
 	var out [3][]T
 	for c := range n {
 		out[c] = dst[c*area : (c+1)*area]
-		pad := tables[c][tableBias+p.in.Pad]
+		pad := tables[c][tableBias+4*p.in.Pad]
 		set(out[c][:first], pad)
 		set(out[c][last:], pad)
 		if t.Width == w {
@@ -134,7 +134,7 @@ func fillInterleaved[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize
 	w := p.in.Width * n
 	pad := func(px []T) {
 		for i := range px {
-			px[i] = tables[i%n][tableBias+p.in.Pad]
+			px[i] = tables[i%n][tableBias+4*p.in.Pad]
 		}
 	}
 	pad(dst[:t.Top*w])

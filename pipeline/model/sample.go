@@ -2,23 +2,20 @@ package model
 
 import "encoding/binary"
 
-// Sampled values have eight fractional bits; adding this rounds them to quarters.
-const toQuarter = 1 << (sampleShift + 16 - 1)
-
-// quarter samples the nodes x = a | b<<16: an index of colourTables.
-func quarter(x uint64, weights uint32) uint64 {
-	return (x*uint64(weights) + toQuarter) >> (16 + sampleShift) & (quarters - 1)
+// quarter samples a blended row: an index of colourTables. The sum of two nodes
+// of 256 times their value, with weights of 256, has 16 fractional bits.
+func quarter(row []byte, t tap) uint64 {
+	a := uint64(binary.LittleEndian.Uint16(row[t&tapMask:]))
+	b := uint64(binary.LittleEndian.Uint16(row[t>>24&tapMask:]))
+	w := uint64(t >> 48)
+	return (a<<8 + (b-a)*w + 1<<13) >> 14 & (quarters - 1)
 }
-
-// spread makes a | b<<16 of two neighbouring bytes.
-func spread(x uint16) uint64 { return (uint64(x) | uint64(x)<<8) & 0x00ff00ff }
 
 // sampleLuma samples a row of grey pixels.
 func sampleLuma(sums []uint64, row []byte, taps []tap, table *[quarters]uint64) {
 	taps = taps[:len(sums)]
 	for i := range sums {
-		t := taps[i]
-		sums[i] = table[quarter(spread(binary.LittleEndian.Uint16(row[t.at:])), t.weights)]
+		sums[i] = table[quarter(row, taps[i])]
 	}
 }
 
@@ -26,8 +23,7 @@ func sampleLuma(sums []uint64, row []byte, taps []tap, table *[quarters]uint64) 
 func addLuma(sums, colours []uint64, row []byte, taps []tap, table *[quarters]uint64) {
 	taps, colours = taps[:len(sums)], colours[:len(sums)]
 	for i := range sums {
-		t := taps[i]
-		sums[i] = table[quarter(spread(binary.LittleEndian.Uint16(row[t.at:])), t.weights)] + colours[i]
+		sums[i] = table[quarter(row, taps[i])] + colours[i]
 	}
 }
 
@@ -35,8 +31,7 @@ func addLuma(sums, colours []uint64, row []byte, taps []tap, table *[quarters]ui
 func addLumaPairs(sums, colours []uint64, row []byte, taps []tap, table *[quarters]uint64) {
 	taps = taps[:len(sums)]
 	for i := range sums {
-		t := taps[i]
-		sums[i] = table[quarter(spread(binary.LittleEndian.Uint16(row[t.at:])), t.weights)] + colours[i/2]
+		sums[i] = table[quarter(row, taps[i])] + colours[i/2]
 	}
 }
 
@@ -45,19 +40,7 @@ func sampleChroma(colours []uint64, us, vs []byte, taps []tap, c *colourTables) 
 	taps = taps[:len(colours)]
 	for i := range colours {
 		t := taps[i]
-		u := quarter(spread(binary.LittleEndian.Uint16(us[t.at:])), t.weights)
-		v := quarter(spread(binary.LittleEndian.Uint16(vs[t.at:])), t.weights)
-		colours[i] = c.u[u] + c.v[v]
-	}
-}
-
-// sampleChromaPairs is sampleChroma for a row of U, V, U, V.
-func sampleChromaPairs(colours []uint64, uv []byte, taps []tap, c *colourTables) {
-	taps = taps[:len(colours)]
-	for i := range colours {
-		t := taps[i]
-		x := uint64(binary.LittleEndian.Uint32(uv[t.at:]))
-		colours[i] = c.u[quarter(x&0x00ff00ff, t.weights)] + c.v[quarter(x>>8&0x00ff00ff, t.weights)]
+		colours[i] = c.u[quarter(us, t)] + c.v[quarter(vs, t)]
 	}
 }
 

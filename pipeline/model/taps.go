@@ -2,13 +2,14 @@ package model
 
 import "math"
 
-// A tap is where one output column takes its value from: the node at a byte
-// offset into a blended row and the one after it, and their weights in 256ths,
-// that of the first in the upper half: with nodes a | b<<16 the product has
-// a*first + b*second in bits 16 to 31.
-type tap struct {
-	at, weights uint32
-}
+// A tap is where one output column takes its value from: the byte offsets of two
+// nodes in a blended row, 24 bits each, and the weight of the second in 256ths.
+// It is one word because it is read for each pixel.
+type tap uint64
+
+const tapMask = 1<<24 - 1
+
+func newTap(a, b int, w uint64) tap { return tap(uint64(a) | uint64(b)<<24 | w<<48) }
 
 // A rowTap is where one output row takes its value from: the nodes a and b and
 // the weight of the second, in units that depend on the blend.
@@ -42,12 +43,11 @@ func nodes(i, block, n, src, count, f int, s sited) (a int, frac float64) {
 	return a, x - float64(a)
 }
 
-// columns fills taps for every output column; a node is bytes long.
-func columns(taps []tap, src, n, block, count, f int, s sited, bytes int) {
+// columns fills taps for every output column; offset says where a node is.
+func columns(taps []tap, src, n, block, count, f int, s sited, offset func(int) int) {
 	for i := range taps {
 		a, frac := nodes(i, block, n, src, count, f, s)
-		w := uint32(math.Floor(frac*256 + 0.5))
-		taps[i] = tap{uint32(a * bytes), (256-w)<<16 | w}
+		taps[i] = newTap(offset(a), offset(min(a+1, count-1)), uint64(math.Floor(frac*256+0.5)))
 	}
 }
 

@@ -12,7 +12,7 @@ const round = v => Math.floor(v + .5), clamp = (v, lo, hi) => Math.min(Math.max(
 
 // sampler returns f(X, Y) of a plane of nodes given by at(i, j).
 function sampler(at, nx, ny, unitsY) {
-  const mix = (row0, row1, w, i) => round(at(i, row0) * (1 - w) + at(i, row1) * w);
+  const mix = (row0, row1, w, i) => at(i, row0) * (1 - w) + at(i, row1) * w;
   return (X, Y) => {
     X = clamp(X, 0, nx - 1); Y = clamp(Y, 0, ny - 1);
     const i = Math.floor(X), j = Math.floor(Y), i1 = Math.min(i + 1, nx - 1), j1 = Math.min(j + 1, ny - 1);
@@ -49,7 +49,7 @@ function sample({ width: W, height: H, full, matrix, input: o }, [yp, up, vp]) {
       const l = full ? Y / 255 : (Y - 16) / 219, pb = (u - 128) / (full ? 255 : 224), pr = (v - 128) / (full ? 255 : 224);
       px = [l + 2 * (1 - kr) * pr, l - 2 * kb * (1 - kb) / kg * pb - 2 * kr * (1 - kr) / kg * pr, l + 2 * (1 - kb) * pb];
       if (n === 1) px = [l];
-      px = px.map(p => clamp(round(p * 255), 0, 255));
+      px = px.map(p => clamp(quarter(p * 255), 0, 255));
       if (o.colour === 'bgr') px.reverse();
     }
     for (let c = 0; c < n; c++) {
