@@ -52,6 +52,7 @@ func (s *Store) Stats() Stats {
 type Size struct {
 	File int64 // of perch.db; it never shrinks, freed space is used again
 	Used int64 // of it, what holds data; Options.MaxBytes bounds this
+	Runs int64 // that the database knows, open ones included
 }
 
 // Size returns the size of the database.
@@ -61,7 +62,9 @@ func (s *Store) Size(ctx context.Context) (Size, error) {
 	if err != nil {
 		return Size{}, s.explain("measure database", err)
 	}
-	return Size{File: pages * page, Used: (pages - free) * page}, nil
+	size := Size{File: pages * page, Used: (pages - free) * page}
+	err = s.r.QueryRowContext(ctx, `SELECT count(*) FROM runs`).Scan(&size.Runs)
+	return size, s.explain("measure database", err)
 }
 
 // Check reads the whole file and reports what is damaged. On a large database

@@ -30,6 +30,9 @@ func (a cameras) List() []api.Camera {
 func (a cameras) describe(c *camera) api.Camera {
 	state, run := c.Status()
 	choice := c.model.Session.Provider()
+	if a.media.Platform().Name == "software" {
+		choice.Why = "" // the device says it once; there is no hardware that the camera fails to use
+	}
 	out := api.Camera{
 		Name: c.Name, Source: c.id, State: string(cmp.Or(state.State, pipeline.Connecting)), Since: state.Since, Cause: state.Cause,
 		Attempt: state.Attempt, NextRetryS: state.NextRetryS, Model: c.model.ID.ID, Provider: choice.Name, Why: choice.Why,
@@ -193,7 +196,7 @@ func (a device) Status() api.Status {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if size, err := a.store.Size(ctx); err == nil {
-		s.Storage.Bytes = size.File
+		s.Storage.Bytes, s.Storage.Runs = size.File, size.Runs
 	}
 	s.Problems = a.problems(s, st)
 	return s
@@ -215,7 +218,7 @@ func (a device) problems(s api.Status, st storage.Stats) []api.Problem {
 		add("broker", cmp.Or(s.MQTT.Error, "not connected yet"), "messages wait on the disk and are sent when it is back")
 	}
 	for _, m := range s.Models {
-		if m.Why != "" {
+		if m.Why != "" && s.Platform.Name != "software" { // without NVIDIA hardware there is nothing to mend
 			add("model "+m.ID, "runs on "+m.Provider+": "+m.Why, "perch doctor says what is missing")
 		}
 	}

@@ -37,8 +37,9 @@ function facts({ models, platform, storage, disk, mqtt, clock }) {
     const detail = ready ? `${words.provider(m.provider)}${m.provider_why ? ", not the best that was asked for" : ""}` : m.error || m.state;
     return ["Model", m.id, detail, ready ? (m.provider_why ? "warn" : "") : m.state === "failed" ? "bad" : "warn"];
   });
-  const decoders = [...new Set(Object.values(platform.decoders ?? {}).filter(Boolean))];
-  list.push(["Video", platform.name, platform.fallback || (decoders.length ? `decodes with ${decoders.slice(0, 2).join(", ")}` : ""), platform.fallback ? "warn" : ""]);
+  // What nearly every camera sends comes first; the rest is in the API.
+  const decoders = [platform.decoders?.h264, platform.decoders?.h265].filter(Boolean);
+  list.push(["Video", platform.name, platform.fallback || (decoders.length ? `decodes with ${decoders.join(", ")}` : ""), platform.fallback ? "warn" : ""]);
   list.push(["Results", storage.ok ? words.bytes(storage.bytes) : "Not kept", storage.ok ? `${words.plural(storage.runs, "run")} stored` : storage.error, storage.ok ? "" : "bad"]);
   const free = disk.total_bytes ? disk.free_bytes / disk.total_bytes : 1;
   list.push(["Disk", `${words.bytes(disk.free_bytes)} free`, `of ${words.bytes(disk.total_bytes)}`, free < 0.03 ? "bad" : free < 0.1 ? "warn" : ""]);
