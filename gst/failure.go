@@ -102,6 +102,9 @@ func (f *failure) explain(s *SourceSpec, got found, opened bool) error {
 		e.Kind, e.Hint = pipeline.Gone, "another program uses this camera"
 	case s.Kind == pipeline.SourceV4L2 && strings.Contains(f.first.debug, "not-negotiated"):
 		e.Kind, e.Hint = pipeline.BadConfig, fmt.Sprintf("the camera does not do %s; v4l2-ctl --list-formats-ext says what it does", strings.TrimPrefix(wish(s), ","))
+	case s.Kind == pipeline.SourceHTTP && f.is(domainStream, C.GST_STREAM_ERROR_FAILED):
+		// All that souphttpsrc says of a connection that was refused or reset.
+		e.Kind, e.Err = pipeline.Gone, errors.New("the server does not answer or has closed the connection")
 	case f.first.domain == domainStream && !opened:
 		e.Kind = pipeline.BadInput
 	default:

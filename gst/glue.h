@@ -28,6 +28,7 @@ typedef struct {
 
 gboolean perch_init(char **error);
 void perch_trim(void);
+void perch_prefer(const char *factory);
 
 // strict: a wanted decoder is used or nothing is.
 perch_tap *perch_tap_new(gboolean live, gboolean strict, const char *decoder_settings);

@@ -39,6 +39,18 @@ gboolean perch_init(char **error) {
 
 void perch_trim(void) { malloc_trim(0); }
 
+static gboolean takes(const char *name, GstCaps *caps);
+
+void perch_prefer(const char *factory) {
+  GstPluginFeature *f = gst_registry_lookup_feature(gst_registry_get(), factory);
+  if (!f) return;
+  GstCaps *lengths = gst_caps_from_string("video/x-h264,stream-format=avc;video/x-h265,stream-format=hvc1");
+  guint rank = GST_RANK_PRIMARY + (takes(factory, lengths) ? 512 : 1024);
+  gst_caps_unref(lengths);
+  if (gst_plugin_feature_get_rank(f) != rank) gst_plugin_feature_set_rank(f, rank);
+  gst_object_unref(f);
+}
+
 perch_tap *perch_tap_new(gboolean live, gboolean strict, const char *decoder_settings) {
   perch_tap *t = g_new0(perch_tap, 1);
   t->refs = 1;

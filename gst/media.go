@@ -53,7 +53,22 @@ func Open(o Options) (*Media, error) {
 	if err != nil {
 		return nil, err
 	}
+	for c := codec(0); c < numCodecs; c++ {
+		if j := p.job(c.job()); len(j.present) > 0 {
+			prefer(j.present[0].element)
+		}
+	}
 	return &Media{log: o.Log, platform: p}, nil
+}
+
+// prefer puts a decoder that may be wanted in front of the others, and among
+// these the ones that read start codes only. Which one is used is not decided
+// by this; but decodebin makes parsers write what the foremost decoder reads,
+// and what those read all can.
+func prefer(element string) {
+	name := C.CString(element)
+	defer C.free(unsafe.Pointer(name))
+	C.perch_prefer(name)
 }
 
 // Platform says which element does which job here, and what is missing.

@@ -32,6 +32,9 @@ func (m *Media) NewSource(spec SourceSpec) (pipeline.Source, error) {
 	if d := spec.Decoder; d != "" && d != software && !(registry{}).has(d) {
 		return nil, &pipeline.Error{Op: "set up source", On: spec.on(), Kind: pipeline.BadConfig, Err: fmt.Errorf("GStreamer has no decoder %q here", d), Hint: installHint(d)}
 	}
+	if spec.Decoder != "" && spec.Decoder != software {
+		prefer(spec.Decoder)
+	}
 	return &source{media: m, spec: spec, log: m.log.With("source", spec.id().Name)}, nil
 }
 
@@ -195,13 +198,12 @@ func (a *attempt) play(ctx context.Context) error {
 			}
 			last = time.Now()
 			continue
+		case a.wrongContent() != nil:
+			return a.wrongContent()
 		case a.failed.happened():
 			return a.failed.explain(&a.spec, a.player.found(), a.frames > 0)
 		case end:
 			return a.ended()
-		}
-		if err := a.wrongContent(); err != nil {
-			return err
 		}
 		if err := a.late(time.Since(last)); err != nil {
 			return err
@@ -327,7 +329,7 @@ func (a *attempt) ended() error {
 // wrongContent reports an HTTP server that sends something else than pictures.
 func (a *attempt) wrongContent() error {
 	c := a.failed.content
-	if a.spec.Kind != pipeline.SourceHTTP || c == "" || strings.HasPrefix(strings.ToLower(c), "multipart/") {
+	if a.spec.Kind != pipeline.SourceHTTP || c == "" || a.failed.first.domain == domainResource || strings.HasPrefix(strings.ToLower(c), "multipart/") {
 		return nil
 	}
 	return &pipeline.Error{Op: "open camera", On: a.spec.on(), Kind: pipeline.BadInput, Err: fmt.Errorf("the server sends %s, not MJPEG (multipart/x-mixed-replace)", c), Hint: "the address must be that of the camera's MJPEG stream"}
