@@ -119,6 +119,7 @@ func (s *Store) CompleteJSON(ctx context.Context, id string) ([]byte, error) {
 type EventFilter struct {
 	Camera, Run, Kind string
 	Since, Until      time.Time // by wall time, Until exclusive
+	Before            string    // only events recorded before the one of this id; "" for the newest
 	Limit             int       // 0 means 100; the most is 10,000
 }
 
@@ -135,6 +136,7 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]pipeline.Event, er
 	add(f.Kind == "", "kind = ?", f.Kind)
 	add(f.Since.IsZero(), "wall_us >= ?", f.Since.UnixMicro())
 	add(f.Until.IsZero(), "wall_us < ?", f.Until.UnixMicro())
+	add(f.Before == "", "id < (SELECT id FROM events WHERE event_id = ?)", f.Before)
 	args = append(args, clampLimit(f.Limit))
 	rows, err := s.r.QueryContext(ctx, `SELECT event_id, device, kind, camera, run, frame, track, class, wall_us, boot_id, monotonic_s, clock_trusted, detail
 		FROM events WHERE `+strings.Join(where, " AND ")+` ORDER BY id DESC LIMIT ?`, args...)

@@ -34,7 +34,10 @@ type Options struct {
 	// longer side, for pipeline.KeepChanges to keep the frame; 0.02.
 	Moved float64
 
-	Commit     time.Duration // how long a result without events may wait for its transaction; 500 ms
+	// Commit is how long a result without events may wait for its transaction;
+	// 2 s. It is what a power cut can take, and what decides how much is written
+	// to the card: see README.md.
+	Commit     time.Duration
 	QueueCount int           // results and requests waiting for the writer; 4096
 	QueueBytes int           // of packed results and messages waiting; 16 MiB
 	Patience   time.Duration // how long callers wait while nothing can be written; 30 s
@@ -50,7 +53,7 @@ type Options struct {
 }
 
 const (
-	defaultCommit      = 500 * time.Millisecond
+	defaultCommit      = 2 * time.Second
 	defaultQueueCount  = 4096
 	defaultQueueBytes  = 16 << 20
 	defaultPatience    = 30 * time.Second
