@@ -76,7 +76,9 @@ func BenchmarkFill(b *testing.B) {
 }
 
 func BenchmarkDecodeYOLOv8(b *testing.B) {
-	m, err := Open(testManifest("yolov8", 416, 416))
+	manifest := testManifest("yolov8", 416, 416)
+	manifest.Labels = coco80()
+	m, err := Open(manifest)
 	if err != nil {
 		b.Fatal(err)
 	}

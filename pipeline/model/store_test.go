@@ -222,3 +222,41 @@ func TestStoreWithoutBuiltin(t *testing.T) {
 		t.Error("reading made the folder")
 	}
 }
+
+// TestStoreBounds: files that are too large are refused before they are copied.
+func TestStoreBounds(t *testing.T) {
+	s := newStore(t)
+	huge := put(t, filepath.Join(t.TempDir(), "huge.onnx"), "onnx")
+	if err := os.Truncate(huge, MaxGraphBytes+1); err != nil { // sparse: takes no room
+		t.Fatal(err)
+	}
+	if _, err := s.Add(huge, ""); pipeline.KindOf(err) != pipeline.BadInput || !strings.Contains(err.Error(), "at most") {
+		t.Error(err)
+	}
+	dir := filepath.Join(t.TempDir(), "x")
+	put(t, filepath.Join(dir, "model.onnx"), "onnx 7")
+	if err := os.Truncate(put(t, filepath.Join(dir, "model.yaml"), builtinYAML), maxTextBytes+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Add(dir, "big"); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(s.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something was written: %v", err)
+	}
+	if _, err := s.Add(put(t, filepath.Join(dir, "notes.txt"), "hello"), ""); pipeline.KindOf(err) != pipeline.BadInput {
+		t.Errorf("a text as a graph: %v", err)
+	}
+}
+
+func TestStoreUnwritable(t *testing.T) {
+	s := newStore(t)
+	s.Dir = put(t, filepath.Join(t.TempDir(), "file"), "not a folder")
+	path := put(t, filepath.Join(t.TempDir(), "a.onnx"), "onnx")
+	if _, err := s.Add(path, ""); err == nil || !strings.Contains(err.Error(), s.Dir) {
+		t.Error(err)
+	}
+	if _, err := s.List(); err == nil {
+		t.Error("a file was listed as a folder")
+	}
+}

@@ -46,8 +46,11 @@ func (s *Store) Add(path, id string) (*Entry, error) {
 	if e, err := os.ReadDir(s.Dir); err == nil && len(e) >= maxModels {
 		return fail(pipeline.Storage, "remove some first", fmt.Errorf("the store holds %d models already", len(e)))
 	}
-	if err := s.isNew(m.ID); err != nil {
-		return fail(pipeline.BadConfig, "remove it first, or give the new one another name", err)
+	switch there, err := s.has(m.ID); {
+	case err != nil:
+		return nil, storeError("add model", path, err)
+	case there != "":
+		return fail(pipeline.BadConfig, "remove it first, or give the new one another name", errors.New(there))
 	}
 	if err := s.install(m, graph, dir); err != nil {
 		return nil, storeError("add model", path, err)
@@ -94,17 +97,21 @@ func (s *Store) manifestFor(graph, dir, path, id string) (Manifest, error) {
 	return m, opened.Check(g)
 }
 
-func (s *Store) isNew(id string) error {
-	if _, err := os.Lstat(filepath.Join(s.Dir, id)); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is a model %q already", id)
+// has says where a model of this id is already, if it is.
+func (s *Store) has(id string) (there string, err error) {
+	_, err = os.Lstat(filepath.Join(s.Dir, id))
+	if err == nil {
+		return fmt.Sprintf("there is a model %q already", id), nil
 	}
-	if s.Builtin == nil {
-		return nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
-	if _, err := fs.Stat(s.Builtin, id); err == nil {
-		return fmt.Errorf("a model %q is part of the program", id)
+	if s.Builtin != nil {
+		if _, err := fs.Stat(s.Builtin, id); err == nil {
+			return fmt.Sprintf("a model %q is part of the program", id), nil
+		}
 	}
-	return nil
+	return "", nil
 }
 
 // install writes a folder under another name, syncs it and gives it its name.
