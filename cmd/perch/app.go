@@ -95,6 +95,9 @@ func (a *app) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(a.cameras) == 0 {
+		a.log.Warn("no camera is configured or enabled; the console and the API are up, and nothing is processed")
+	}
 	a.http, err = api.New(api.Options{
 		Device: device{a}, Cameras: cameras{a}, Runs: runs{a}, Events: events{a}, Viewers: viewers{a},
 		Stats: a.stats, Console: console.Files(), Schemas: schemas.FS, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,

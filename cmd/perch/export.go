@@ -22,7 +22,7 @@ func newExport(g *globals) *cobra.Command {
 			if f != storage.CSV && f != storage.JSONL && f != storage.COCO {
 				return usageError{fmt.Errorf("--format is csv, jsonl or coco, not %q", format)}
 			}
-			cfg, err := g.load()
+			cfg, err := g.loadQuiet()
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func newModel(g *globals) *cobra.Command {
 
 // registry opens the models without anything else.
 func (g *globals) registry(cmd *cobra.Command) (*parts, error) {
-	cfg, err := g.load()
+	cfg, err := g.loadQuiet()
 	if err != nil {
 		return nil, err
 	}

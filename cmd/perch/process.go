@@ -76,7 +76,7 @@ func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdo
 	if err := f.check(files); err != nil {
 		return err
 	}
-	cfg, err := g.load()
+	cfg, err := g.loadQuiet()
 	if err != nil {
 		return err
 	}

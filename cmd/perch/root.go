@@ -100,6 +100,16 @@ func (g *globals) load() (*config.Config, error) {
 	return config.Load(path, environ)
 }
 
+// loadQuiet is load for commands that people run by hand and that print their
+// own results: only warnings are logged unless more was asked for.
+func (g *globals) loadQuiet() (*config.Config, error) {
+	cfg, err := g.load()
+	if err == nil && g.logLevel == "" && cfg.Log.Level == "info" {
+		cfg.Log.Level = "warn"
+	}
+	return cfg, err
+}
+
 // logger writes to w as the configuration says.
 func logger(cfg *config.Config, w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
