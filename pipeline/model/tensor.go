@@ -52,15 +52,20 @@ func (t *Tensor) String() string {
 
 // describe writes a tensor as name type[shape].
 func describe(t pipeline.TensorInfo) string {
+	return fmt.Sprintf("%q %s%s", t.Name, t.Type, shapeText(t.Shape))
+}
+
+// shapeText writes a shape as [1,84,?].
+func shapeText(shape []int64) string {
 	var dims []string
-	for _, d := range t.Shape {
+	for _, d := range shape {
 		if d < 0 {
 			dims = append(dims, "?")
 			continue
 		}
 		dims = append(dims, fmt.Sprint(d))
 	}
-	return fmt.Sprintf("%q %s[%s]", t.Name, t.Type, strings.Join(dims, ","))
+	return "[" + strings.Join(dims, ",") + "]"
 }
 
 // named finds an output by its name.
@@ -81,7 +86,11 @@ func shaped(outs []Tensor, want ...int) (*Tensor, error) {
 			return &outs[i], nil
 		}
 	}
-	return nil, mismatch(outs, "float32"+strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(want), " ", ","), "-1", "?"))
+	shape := make([]int64, len(want)) // a copy: want would escape from every call
+	for i, d := range want {
+		shape[i] = int64(d)
+	}
+	return nil, mismatch(outs, "float32"+shapeText(shape))
 }
 
 func mismatch(outs []Tensor, want string) error {
