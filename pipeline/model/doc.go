@@ -25,7 +25,7 @@
 //  2. Luma. Let f = max(1, round(W/cw / 2)), at most W and 256, and g alike for H/ch.
 //     A node is the mean of f x g samples of Y: node (i, j) covers columns f*i to
 //     f*i+f-1 and rows g*j to g*j+g-1; there are floor(W/f) x floor(H/g) nodes.
-//     So up to a reduction by 3 a node is a sample, and above that no more than
+//     So below a reduction by 3 a node is a sample, and from there on no more than
 //     one column or row in W/cw is left out. Output (x, y) of the cw x ch is
 //     sampled bilinearly at node coordinates X = (x+1/2) * W/cw / f - 1/2, clamped
 //     to [0, floor(W/f)-1], and Y alike. Rows come first: the two node rows are
