@@ -38,6 +38,8 @@ type camera struct {
 	hang     chan struct{} // DESCRIBE waits for it, when not nil
 	begin    int           // unit that is sent first
 	setups   atomic.Int32
+	ready    chan struct{} // closed when the rest is set; handlers wait for it
+	play     chan struct{} // somebody watches
 	wg       sync.WaitGroup
 	stop     context.CancelFunc
 	ctx      context.Context
@@ -91,6 +93,8 @@ func (c *camera) start(t testing.TB) string {
 	}
 	c.video = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{c.format}}
 	audio := &description.Media{Type: description.MediaTypeAudio, Formats: []format.Format{&format.G711{PayloadTyp: 8, SampleRate: 8000, ChannelCount: 1}}}
+	c.ready, c.play = make(chan struct{}), make(chan struct{}, 1)
+	c.ctx, c.stop = context.WithCancel(context.Background())
 	var listener net.Listener
 	c.server = &gortsplib.Server{
 		Handler: c, RTSPAddress: "127.0.0.1:0",
@@ -111,7 +115,8 @@ func (c *camera) start(t testing.TB) string {
 	if err := c.stream.Initialize(); err != nil {
 		t.Fatal(err)
 	}
-	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.wg.Go(c.send)
+	close(c.ready)
 	t.Cleanup(c.kill)
 	return "rtsp://" + listener.Addr().String() + "/stream"
 }
@@ -143,15 +148,16 @@ func udpPair(t testing.TB) (rtp, rtcp string) {
 func (c *camera) kill() {
 	c.once.Do(func() {
 		c.stop()
-		c.wg.Wait()
 		if c.hang != nil {
 			close(c.hang)
 		}
 		c.server.Close()
+		c.wg.Wait()
 	})
 }
 
 func (c *camera) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	<-c.ready
 	if c.hang != nil {
 		<-c.hang
 	}
@@ -173,12 +179,21 @@ func (c *camera) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response
 }
 
 func (c *camera) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
-	c.wg.Go(c.send)
+	select {
+	case c.play <- struct{}{}:
+	default:
+	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
-// send sends units at twice the speed of their time stamps.
+// send sends units at twice the speed of their time stamps, from the first
+// viewer on.
 func (c *camera) send() {
+	select {
+	case <-c.play:
+	case <-c.ctx.Done():
+		return
+	}
 	enc, err := c.format.CreateEncoder()
 	if err != nil {
 		panic(err)
