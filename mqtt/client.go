@@ -40,6 +40,7 @@ type Client struct {
 	opt    Options
 	broker *url.URL
 	outbox Outbox
+	write  time.Duration // writeTimeout, shorter in tests
 
 	delivered, undeliverable, retries atomic.Uint64
 	inFlight                          atomic.Int64
@@ -58,7 +59,7 @@ func New(opt Options, outbox Outbox) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{opt: opt, broker: u, outbox: outbox, state: Idle}, nil
+	return &Client{opt: opt, broker: u, outbox: outbox, write: writeTimeout, state: Idle}, nil
 }
 
 // Stats returns the client's figures.

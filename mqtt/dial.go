@@ -77,7 +77,7 @@ func (c *Client) connect(ctx context.Context, l *ledger) (cl paho.Client, lost <
 		SetAutoReconnect(false). // and reconnecting is our business, with states that are seen
 		SetConnectRetry(false).
 		SetStore(l).SetKeepAlive(c.opt.Keepalive).SetPingTimeout(pingTimeout).
-		SetConnectTimeout(dialTimeout).SetWriteTimeout(writeTimeout).
+		SetConnectTimeout(dialTimeout).SetWriteTimeout(c.write).
 		SetOrderMatters(false).
 		SetConnectionLostHandler(func(_ paho.Client, err error) {
 			c.note(err)

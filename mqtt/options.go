@@ -61,7 +61,7 @@ const (
 	defaultWindow  = 32
 	maxWindow      = 1000
 	dialTimeout    = 10 * time.Second // connection, TLS and CONNACK together
-	writeTimeout   = 10 * time.Second
+	writeTimeout   = 5 * time.Second  // of one packet; a stop may have to wait for it
 	pingTimeout    = 10 * time.Second
 	farewell       = 3 * time.Second  // for the last confirmations and the status "offline"
 	deleteTimeout  = 40 * time.Second // storage itself gives up earlier and says why

@@ -37,13 +37,14 @@ type session struct {
 	letters   chan letter // has room for the whole window: putting never blocks
 	after     int64       // id of the last message sent
 	flying    map[int64]bool
+	unsent    chan error // one slot: paho did not take a letter
 	confirmed int
 	up        bool
 }
 
 func newSession(c *Client, turn <-chan struct{}) *session {
 	room := c.opt.Window + 2 // and our own two
-	return &session{c: c, turn: turn, ledger: newLedger(room), letters: make(chan letter, room), flying: map[int64]bool{}}
+	return &session{c: c, turn: turn, ledger: newLedger(room), letters: make(chan letter, room), flying: map[int64]bool{}, unsent: make(chan error, 1)}
 }
 
 // run connects and delivers until ctx is done, the connection is lost or, with
@@ -77,12 +78,17 @@ func (s *session) run(ctx context.Context, wg *sync.WaitGroup, untilEmpty bool) 
 	}
 	err = s.deliver(ctx, lost, untilEmpty)
 	if errors.Is(err, errLost) {
-		s.forget(ctx)
+		hangUp()
+		cl.Disconnect(uint(farewell.Milliseconds())) // returns at once when paho knows of the loss
+		s.forget(ctx)                                // what fails stays noted for the next session
 		return s.lostError()
 	}
 	s.farewell(lost, ctx.Err() != nil)
 	cl.Disconnect(uint(farewell.Milliseconds()))
-	s.forget(ctx)
+	if ferr := s.forget(ctx); ferr != nil {
+		s.c.note(ferr)
+		s.c.opt.Log.Warn("delivered messages stay in the outbox and will be sent again", "error", ferr)
+	}
 	return err
 }
 
@@ -90,8 +96,14 @@ func (s *session) run(ctx context.Context, wg *sync.WaitGroup, untilEmpty bool) 
 func (s *session) send(cl paho.Client) {
 	for l := range s.letters {
 		s.ledger.announce(l.id)
-		// The token proves nothing and is not looked at; see ledger.
-		cl.Publish(l.topic, 1, l.retain, l.payload)
+		// That the token has no error proves nothing; see ledger. But when paho
+		// did not take the packet no confirmation can come: start anew.
+		if err := cl.Publish(l.topic, 1, l.retain, l.payload).Error(); err != nil {
+			select {
+			case s.unsent <- err:
+			default:
+			}
+		}
 	}
 }
 
@@ -138,6 +150,9 @@ func (s *session) deliver(ctx context.Context, lost <-chan struct{}, untilEmpty 
 				s.take(id) // what was confirmed is not sent again
 			default:
 			}
+			return errLost
+		case err := <-s.unsent:
+			s.c.note(err)
 			return errLost
 		case id := <-s.ledger.acked:
 			s.take(id)
@@ -236,6 +251,8 @@ func (s *session) farewell(lost <-chan struct{}, stopping bool) {
 		case id := <-s.ledger.acked:
 			s.take(id)
 		case <-lost:
+			return
+		case <-s.unsent:
 			return
 		case <-limit.C:
 			return

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -173,6 +174,36 @@ func TestATopicThatNoBrokerTakes(t *testing.T) {
 	if st := c.Stats(); st.Undeliverable != 1 || st.Delivered != 1 {
 		t.Errorf("stats %+v", st)
 	}
+}
+
+// A broker that reads nothing more must not hold the outbox for ever.
+func TestABrokerThatStopsReading(t *testing.T) {
+	p := newPeer(t)
+	out := newMemory(0)
+	for n := range int64(40) {
+		out.msgs = append(out.msgs, pipeline.Message{ID: n + 1, Topic: "events", Payload: make([]byte, 1<<20)})
+	}
+	c, err := New(options(p.url()), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.write = 200 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { c.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	p.accept(t) // and then nothing
+	stuck := p.conn
+	p.accept(t) // it comes again
+	stuck.Close()
+	for id := range int64(40) {
+		pub := p.publishes(t, 1)[0]
+		if len(pub.Payload) != 1<<20 {
+			t.Fatalf("message %d has %d bytes", id+1, len(pub.Payload))
+		}
+		p.confirm(t, pub)
+	}
+	eventually(t, "all rows are gone", func() bool { return out.left() == 0 })
 }
 
 // A publisher has neither status nor last will, and a client id of its own.

@@ -107,8 +107,9 @@ func TestClosingOnAFullDiskSaysWhatIsLost(t *testing.T) {
 	eventually(t, "the disk is full", func() bool { return s.Stats().Failing != "" })
 	err = s.Close()
 	wantKind(t, err, pipeline.Storage)
-	if err == nil || !strings.Contains(err.Error(), "100 queued results") {
-		t.Errorf("close: %v", err)
+	st := s.Stats() // the first few may have found room in a page that was there
+	if st.Lost == 0 || st.Lost+st.Results != 100 || !strings.Contains(err.Error(), fmt.Sprintf("%d queued results", st.Lost)) {
+		t.Errorf("close: %v, %d kept", err, st.Results)
 	}
 }
 
