@@ -28,7 +28,7 @@ func structFields(v reflect.Value) map[string]reflect.Value {
 func keyOf(f reflect.StructField) (name string, inline bool) {
 	tag, ok := f.Tag.Lookup("yaml")
 	if !ok {
-		tag, ok = f.Tag.Lookup("json")
+		tag = f.Tag.Get("json")
 	}
 	name, options, _ := strings.Cut(tag, ",")
 	if tag != "-" && f.Type.Kind() == reflect.Struct && (f.Anonymous || f.IsExported()) &&
