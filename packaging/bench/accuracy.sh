@@ -7,9 +7,15 @@
 #
 #   PERCH_TEST_DATA  folder with voc50 (images, annotations) and truth/PETS09-S2L1
 #   PERCH_TEST_CLIP  the sample clip
+#   PERCH_ORT_LIB    ONNX Runtime's library
 #   PERCH_CACHE      where packages are installed (default: ~/.cache/perch)
 set -eu
-perch=$(realpath "${1:?usage: accuracy.sh PERCH}")
+bin=$(realpath "${1:?usage: accuracy.sh PERCH}")
+# Perch refuses variables of its name that it does not know.
+perch() {
+	env -u PERCH_TEST_DATA -u PERCH_TEST_CLIP -u PERCH_ORT_LIB -u PERCH_CACHE \
+		${PERCH_ORT_LIB:+PERCH_MODELS_LIBRARY="$PERCH_ORT_LIB"} "$bin" "$@"
+}
 here=$(dirname "$(realpath "$0")")
 model=$here/../models/nanodet-416
 cache=${PERCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/perch}
@@ -44,7 +50,7 @@ for image in "$images"/*.jpg; do
 	gst-launch-1.0 -q filesrc location="$image" ! ${JPEGDEC:-jpegdec} ! video/x-raw,format=I420 ! \
 		filesink location="$work/planes/$(basename "$image").i420"
 done
-"$perch" model test --json --confidence 0.01 "$images"/*.jpg >"$work/perch.jsonl"
+perch model test --json --confidence 0.01 "$images"/*.jpg >"$work/perch.jsonl"
 RAW=$work/planes node "$here/reference.mjs" "$model" "$images" >"$work/reference.jsonl"
 node "$here/reference.mjs" "$model" "$images" >"$work/decoder.jsonl"
 
@@ -58,10 +64,10 @@ echo "  (measured when the model was converted: 70.7 on 100 images of VOC)"
 
 gt=$PERCH_TEST_DATA/truth/PETS09-S2L1/gt/gt.txt
 if [ -f "${PERCH_TEST_CLIP:-}" ] && [ -f "$gt" ]; then
-	"$perch" process --data-dir "$work/data" --json --keep every --confidence 0.01 --classes person "$PERCH_TEST_CLIP" >"$work/record.json" 2>"$work/process.log" ||
+	perch process --data-dir "$work/data" --json --keep every --confidence 0.01 --classes person "$PERCH_TEST_CLIP" >"$work/record.json" 2>"$work/process.log" ||
 		{ cat "$work/process.log" >&2; exit 70; }
 	run=$(node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).run_id' "$work/record.json")
-	"$perch" export --data-dir "$work/data" --format jsonl "$run" >"$work/clip.jsonl"
+	perch export --data-dir "$work/data" --format jsonl "$run" >"$work/clip.jsonl"
 	node "$here/ap50.mjs" mot "$gt" "$work/clip.jsonl" "people on the sample clip, Perch" 91.7 || failed=1
 else
 	echo "people on the sample clip: left out; PERCH_TEST_CLIP or its ground truth is not there"
