@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// copyrightHead begins the file, in Debian's machine-readable format.
+const copyrightHead = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: perch
+Comment:
+ The program /usr/bin/perch holds the Go modules below; each stanza names one,
+ with its version, and gives its licence as its authors wrote it.
+ .
+ github.com/go-gst/go-gst and github.com/go-gst/go-glib are under the LGPL 2.1
+ and linked statically. Whoever has this package may change them and link the
+ program anew: Perch's source and its own licence (Apache-2.0) allow it, and
+   go mod edit -replace github.com/go-gst/go-gst=YOUR_FOLDER
+   make deb
+ in the source does it, with the modules' sources from any Go module proxy in
+ the versions below. GStreamer, GLib and glibc (LGPL) are not in the package;
+ the program uses those of the system.
+
+Files: *
+Copyright: 2026 The Perch authors
+License: Apache-2.0
+ On Debian systems, the text of the Apache License 2.0 is in
+ /usr/share/common-licenses/Apache-2.0.
+`
+
+// copyrightFile lists every part with its licence's own words.
+func copyrightFile(parts []part) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(copyrightHead)
+	for i, p := range parts {
+		files := p.Files
+		if files == "" {
+			files = "usr/bin/perch"
+		}
+		holders := copyrightLines(p.notice)
+		if len(holders) == 0 {
+			holders = []string{"The authors of " + p.Name}
+		}
+		fmt.Fprintf(&b, "\nFiles: %s\nCopyright: %s\n", files, strings.Join(holders, "\n "))
+		// Two parts under licences of one name rarely have one text: the names
+		// of licences are kept apart by a number.
+		fmt.Fprintf(&b, "License: %s\n", shortName(p.Licence, i+1))
+		b.WriteString(indent(p.notice))
+		fmt.Fprintf(&b, "Comment: %s %s\n %s\n", p.Name, p.Version, p.Source)
+	}
+	return b.Bytes(), nil
+}
+
+// shortName is a licence's name in the form that the format wants.
+func shortName(spdx string, n int) string {
+	s := strings.NewReplacer(" AND ", "-and-", " OR ", "-or-").Replace(spdx)
+	return fmt.Sprintf("%s-part-%d", s, n)
+}
+
+// copyrightLines finds the lines that say whose work it is. The licences' own
+// examples and definitions are not such lines.
+func copyrightLines(text string) []string {
+	var found []string
+	for line := range strings.Lines(text) {
+		line = strings.Join(strings.Fields(strings.Trim(line, " \t\r\n*#/;")), " ")
+		low := strings.ToLower(line)
+		if !strings.HasPrefix(low, "copyright") && !strings.HasPrefix(low, "(c) ") && !strings.HasPrefix(low, "spdx-filecopyrighttext: ") {
+			continue
+		}
+		if !strings.ContainsAny(line, "0123456789") || strings.Contains(line, "[yyyy]") || strings.Contains(line, "<year>") || strings.Contains(line, "{yyyy}") {
+			continue
+		}
+		if len(line) < 200 && !slices.Contains(found, line) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// indent writes text as a field's continuation.
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(strings.ReplaceAll(line, "\f", ""), " \t\r\n")
+		if line == "" {
+			line = "."
+		}
+		b.WriteString(" " + line + "\n")
+	}
+	return b.String()
+}
