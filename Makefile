@@ -42,7 +42,7 @@ check: ## gofmt, vet, staticcheck, and known vulnerabilities where the database 
 bench: build ## print measured ratios: speed, memory, accuracy
 	@packaging/deps.sh run
 	@packaging/fetch.sh ort clip
-	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) packaging/bench/bench.sh
+	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) packaging/bench/bench.sh bin/perch
 
 clean: ## remove what was built and the sample run's state
 	rm -rf bin dist .build .perch

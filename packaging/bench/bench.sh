@@ -1,0 +1,24 @@
+#!/bin/sh
+# make bench: prints measured ratios and accuracy, never asserts a time.
+#
+#   packaging/bench/bench.sh PERCH
+#
+#   PERCH_TEST_CLIP    the sample clip; its H.264 form lies beside it as sample.mp4
+#   PERCH_ORT_LIB      ONNX Runtime's library
+#   PERCH_TEST_DATA    folder with labelled pictures; without it accuracy is left out
+set -eu
+bin=$(realpath "${1:?usage: bench.sh PERCH}")
+here=$(dirname "$(realpath "$0")")
+sample=$(dirname "$PERCH_TEST_CLIP")/sample.mp4
+
+echo "== speed: perch bench"
+# Thirteen passes over the clip's 795 frames are more than 10,000.
+PERCH_MODELS_LIBRARY=$PERCH_ORT_LIB "$bin" bench --rounds 5 --memory-passes 13 "$sample"
+
+echo "== accuracy"
+"$here/accuracy.sh" "$bin"
+
+if [ -x "$here/track/bench.sh" ]; then
+	echo "== tracking"
+	"$here/track/bench.sh" "$bin"
+fi
