@@ -133,7 +133,6 @@ func (a *app) run(ctx context.Context) error {
 		inner.Go(func() { failOn(fail, c.Camera.Run(ctx)) })
 		inner.Go(func() { c.preview.Run(ctx) })
 	}
-	inner.Go(func() { a.retention(ctx) })
 	inner.Go(func() { failOn(fail, a.watchdog(ctx)) })
 	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras))))
 
@@ -169,25 +168,6 @@ func (a *app) sayTo(what string, err error) {
 func failOn(fail context.CancelCauseFunc, err error) {
 	if err != nil {
 		fail(err)
-	}
-}
-
-// retention keeps the database within its limits.
-func (a *app) retention(ctx context.Context) {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		gone, err := a.store.Retain(ctx)
-		if err != nil && ctx.Err() == nil {
-			a.log.Error("retention failed", "error", err)
-		} else if gone.Results+gone.Events > 0 {
-			a.log.Info("old results removed", "results", gone.Results, "events", gone.Events)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
 }
 

@@ -72,7 +72,7 @@ type Storage struct {
 	Keep           string   `yaml:"keep" default:"every" enum:"every|changes|events" doc:"Which results are kept: of every frame, of frames whose detections changed, or none but events and run records."`
 	MaxSize        ByteSize `yaml:"max_size" default:"8 GiB" min:"64 MiB" max:"16 TiB" doc:"The oldest results go when the database is larger than this."`
 	MaxAge         Duration `yaml:"max_age" default:"30d" min:"1h" max:"3650d" doc:"Results older than this go."`
-	CommitInterval Duration `yaml:"commit_interval" default:"500ms" min:"10ms" max:"10s" doc:"Results of this long are written together. It is what a power cut can cost."`
+	CommitInterval Duration `yaml:"commit_interval" default:"2s" min:"10ms" max:"10s" doc:"Results of this long are written together, which spares an SD card. It is what a power cut can cost; events and the ends of runs are written at once."`
 }
 
 // Models is what runs on the pictures, and on what.
