@@ -27,6 +27,7 @@ func TestContainersAndCodecs(t *testing.T) {
 		{"h265.mkv", "x265enc speed-preset=ultrafast option-string=crf=20 ! h265parse ! matroskamux", "H.265", "avdec_h265"},
 		{"mpeg4.avi", "avenc_mpeg4 bitrate=4000000 ! avimux", "MPEG-4", "avdec_mpeg4"},
 		{"mjpeg.avi", "jpegenc ! avimux", "JPEG", "jpegdec"},
+		{"mjpeg422.avi", "videoconvert ! video/x-raw,format=Y42B ! jpegenc ! avimux", "JPEG", "jpegdec"},
 		{"mjpeg.mov", "jpegenc ! qtmux", "JPEG", "jpegdec"},
 		{"mpeg2.mpg", "mpeg2enc ! mpegvideoparse ! mpegpsmux", "MPEG-2", "avdec_mpeg2video"},
 		{"mpeg2.ts", "mpeg2enc ! mpegvideoparse ! mpegtsmux", "MPEG-2", "avdec_mpeg2video"},

@@ -24,10 +24,12 @@ type plan struct {
 	decoding bool // goes through the element "dec"
 }
 
-// The tail brings whatever is decoded into shape: upright, I420 or NV12, in
-// system memory. Its elements do nothing where nothing is to be done.
-// Few buffers wait here; dropping, where it is wanted, is the outlet's work.
-const tail = " videoflip name=head video-direction=auto ! videoconvert ! capsfilter name=format caps=video/x-raw,format=(string){I420,NV12} ! " +
+// The tail brings whatever is decoded into shape: I420 or NV12, in system
+// memory, upright. Its elements do nothing where nothing is to be done.
+// Conversion comes first: videoflip does not know 4:2:2, which is what many
+// cameras' JPEGs are. Few buffers wait here; dropping, where it is wanted, is
+// the outlet's work.
+const tail = " videoconvert name=head ! capsfilter name=format caps=video/x-raw,format=(string){I420,NV12} ! videoflip video-direction=auto ! " +
 	"appsink name=frames max-buffers=3 drop=false sync=false qos=false enable-last-sample=false"
 
 // decode finds the parser and the decoder; only streams that end as pictures

@@ -113,7 +113,7 @@ func (s *source) round(ctx context.Context, b *playback) error {
 			transport = TransportUDP
 		case c != nil && c.hardware && s.spec.Decoder == "" && b.excluded[c.element] == "":
 			s.log.Warn("decoder failed, trying the next", "decoder", c.element, "error", err)
-			b.excluded[c.element] = a.failed.text(&s.spec)
+			b.excluded[c.element] = errors.Unwrap(err).Error()
 		default:
 			return err
 		}

@@ -1,8 +1,11 @@
 package gst
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -222,25 +225,72 @@ func TestDecoderOverride(t *testing.T) {
 	}
 }
 
-// A decoder of the hardware that fails is replaced, and that is said.
-func TestDecoderFallsBack(t *testing.T) {
-	t.Parallel()
-	m := openMedia(t)
-	path := makeVideo(t, "clip.mp4", "x264enc ! video/x-h264,profile=high ! h264parse ! mp4mux")
-	// openh264dec stands in for the hardware: it is offered H.264 and cannot
-	// do the profile.
+// hardware makes openh264dec stand in for a hardware decoder in m.
+func hardware(m *Media) {
+	prefer("openh264dec")
 	j := m.platform.job(codecH264.job())
 	hw := candidate{element: "openh264dec", hardware: true}
 	j.candidates = append([]candidate{hw}, j.candidates...)
 	j.present = append([]candidate{hw}, j.present...)
+}
+
+// A decoder of the hardware that does not work is replaced, and that is said.
+func TestDecoderFallsBack(t *testing.T) {
+	t.Parallel()
+	m := openMedia(t)
+	hardware(m)
+	path := makeVideo(t, "422.mp4", "videoconvert ! video/x-raw,format=Y42B ! x264enc ! video/x-h264,profile=high-4:2:2 ! h264parse ! mp4mux")
 	var c collector
 	if err := play(t, m, lossless(path), &c); err != nil {
 		t.Fatal(err)
 	}
-	if i := c.info(t); i.Decoder != "avdec_h264" || !strings.Contains(i.Fallback, "openh264dec") {
+	c.wantAll(t, 1, testFrames)
+	if i := c.info(t); i.Decoder != "avdec_h264" || i.Hardware || i.Fallback != "openh264dec does not take this kind of H.264" {
 		t.Errorf("%+v", i)
 	}
-	c.wantAll(t, 1, testFrames)
+
+	path = makeVideo(t, "plain.mp4", x264+" ! mp4mux")
+	src, err := m.NewSource(lossless(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = collector{}
+	b := &playback{out: &c, excluded: map[string]string{"openh264dec": "no surface left"}}
+	if err := src.(*source).round(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if i := c.info(t); i.Decoder != "avdec_h264" || i.Fallback != "openh264dec failed: no surface left" {
+		t.Errorf("%+v", i)
+	}
+}
+
+// A stream that no decoder can read is tried with each of them, once.
+func TestEveryDecoderFails(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	m, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hardware(m)
+	path := makeVideo(t, "noise.mp4", x264+" ! mp4mux")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(data, []byte("mdat")) + 4
+	for i := at; i < at+int(binary.BigEndian.Uint32(data[at-8:]))-8; i++ {
+		data[i] = byte(i*7) | 1
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err = play(t, m, lossless(path), &collector{})
+	wantError(t, err, pipeline.BadInput)
+	t.Log(err)
+	if n := strings.Count(log.String(), "trying the next"); n != 1 {
+		t.Errorf("%d decoders were replaced, want 1: %s", n, log.String())
+	}
 }
 
 func TestBadSpecs(t *testing.T) {
