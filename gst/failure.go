@@ -105,12 +105,25 @@ func (f *failure) explain(s *SourceSpec, got found, opened bool) error {
 	case s.Kind == pipeline.SourceHTTP && f.is(domainStream, C.GST_STREAM_ERROR_FAILED):
 		// All that souphttpsrc says of a connection that was refused or reset.
 		e.Kind, e.Err = pipeline.Gone, errors.New("the server does not answer or has closed the connection")
+		askNetwork(e, s, opened)
 	case f.first.domain == domainStream && !opened:
 		e.Kind = pipeline.BadInput
 	default:
 		e.Kind = pipeline.Gone
+		askNetwork(e, s, opened)
 	}
 	return e
+}
+
+// askNetwork puts the network's words in the place of GStreamer's when a
+// camera could not be connected to.
+func askNetwork(e *pipeline.Error, s *SourceSpec, opened bool) {
+	if opened {
+		return
+	}
+	if err := reach(s); err != nil {
+		e.Err, e.Hint = err, "check that the camera has power and network, and that its address is right"
+	}
 }
 
 // unsupported names the codec and the package that brings a decoder for it.
