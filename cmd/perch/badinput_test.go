@@ -24,7 +24,7 @@ func TestBadInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	t.Cleanup(func() { taken.Close() }) // after the parallel rows
 	modelDir := in("broken-model")
 	if err := os.Mkdir(modelDir, 0o755); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -33,7 +34,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 func report(w io.Writer, err error) {
-	if err == errSilent {
+	if errors.Is(err, errSilent) {
 		return
 	}
 	fmt.Fprintln(w, "perch:", err)
