@@ -13,6 +13,7 @@ import (
 func TestIdentify(t *testing.T) {
 	for text, want := range map[string]string{
 		"                   GNU LESSER GENERAL PUBLIC LICENSE\n                       Version 2.1, February 1999": "LGPL-2.1-only",
+		"GNU LESSER GENERAL PUBLIC LICENSE\n Version 3, 29 June 2007":                                             "LGPL-3.0-only",
 		"MIT License\n\nPermission is hereby granted, free of charge, to any\nperson obtaining a copy":            "MIT",
 		"Redistribution and use in source and binary forms, ... Neither the name of Google":                       "BSD-3-Clause",
 		"Redistribution and use in source and\nbinary forms, with or without":                                     "BSD-2-Clause",
@@ -92,6 +93,9 @@ func TestRun(t *testing.T) {
 	}
 	if !regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(bill.SerialNumber) {
 		t.Errorf("serial number %q", bill.SerialNumber)
+	}
+	if strings.Contains(copyright, "TERMS AND CONDITIONS FOR USE, REPRODUCTION") || !strings.Contains(copyright, " Apache License, Version 2.0: see /usr/share/common-licenses/Apache-2.0.\n") {
+		t.Error("the Apache License is repeated instead of named")
 	}
 	if copyright != read(t, filepath.Join(dir, "copyright2")) || read(t, filepath.Join(dir, "sbom1")) != read(t, filepath.Join(dir, "sbom2")) {
 		t.Error("two runs differ")

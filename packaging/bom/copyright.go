@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,14 +15,16 @@ Comment:
  The program /usr/bin/perch holds the Go modules below; each stanza names one,
  with its version, and gives its licence as its authors wrote it.
  .
- github.com/go-gst/go-gst and github.com/go-gst/go-glib are under the LGPL 2.1
- and linked statically. Whoever has this package may change them and link the
+ github.com/go-gst/go-gst (LGPL 2.1) and github.com/go-gst/go-glib (LGPL 3) are
+ linked statically. Whoever has this package may change them and link the
  program anew: Perch's source and its own licence (Apache-2.0) allow it, and
    go mod edit -replace github.com/go-gst/go-gst=YOUR_FOLDER
-   make deb
+   make cross
  in the source does it, with the modules' sources from any Go module proxy in
- the versions below. GStreamer, GLib and glibc (LGPL) are not in the package;
- the program uses those of the system.
+ the versions below; the program that results takes the place of
+ /usr/bin/perch, which nothing locks. The LGPL 3 adds to the GPL 3, whose text
+ is in /usr/share/common-licenses/GPL-3 on Debian systems. GStreamer, GLib and
+ glibc (LGPL) are not in the package; the program uses those of the system.
 
 Files: *
 Copyright: 2026 The Perch authors
@@ -90,4 +93,13 @@ func indent(text string) string {
 		b.WriteString(" " + line + "\n")
 	}
 	return b.String()
+}
+
+// apache is the licence's whole text, from its title to its end.
+const apache = `(?s)[ \t]*Apache License\s+Version 2\.0, January 2004.*?END OF TERMS AND CONDITIONS`
+
+// shorten puts a reference in the place of the Apache License's text, which is on
+// every Debian and Ubuntu system, and which Debian wants nobody to repeat.
+func shorten(text string) string {
+	return regexp.MustCompile(apache).ReplaceAllString(text, "Apache License, Version 2.0: see /usr/share/common-licenses/Apache-2.0.")
 }

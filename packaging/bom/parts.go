@@ -115,10 +115,12 @@ func (p *part) readNotices(files []string) error {
 		return fmt.Errorf("%s has no licence file", p.Name)
 	}
 	p.notice = strings.Join(all, "\n\n")
+	defer func() { p.notice = shorten(p.notice) }()
 	if p.Licence == "" {
-		if p.Licence = identify(p.notice); p.Licence == "" {
-			return fmt.Errorf("%s has a licence that is not known here: read it, and teach identify or extras.json", p.Name)
-		}
+		p.Licence = identify(p.notice)
+	}
+	if p.Licence == "" {
+		return fmt.Errorf("%s has a licence that is not known here: read it, and teach identify or extras.json", p.Name)
 	}
 	return nil
 }
@@ -130,9 +132,11 @@ func identify(text string) string {
 	switch {
 	case has("GNU LESSER GENERAL PUBLIC LICENSE Version 2.1"):
 		return "LGPL-2.1-only"
+	case has("GNU LESSER GENERAL PUBLIC LICENSE Version 3"):
+		return "LGPL-3.0-only"
 	case has("GNU GENERAL PUBLIC LICENSE"), has("GNU AFFERO"):
 		return "" // not in a package of ours without a person's look
-	case has("Apache License Version 2.0") && has("MIT License"):
+	case (has("Apache License Version 2.0") || has("Apache License, Version 2.0")) && has("Permission is hereby granted, free of charge"):
 		return "MIT AND Apache-2.0"
 	case has("Apache License Version 2.0"), has("Apache License, Version 2.0"):
 		return "Apache-2.0"
