@@ -96,7 +96,7 @@ func indent(text string) string {
 }
 
 // apache is the licence's whole text, from its title to its end.
-const apache = `(?s)[ \t]*Apache License\s+Version 2\.0, January 2004.*?END OF TERMS AND CONDITIONS`
+const apache = `(?s)[ \t]*Apache License\s+Version 2\.0, January 2004.*?of\s+your\s+accepting\s+any\s+such\s+warranty\s+or\s+additional\s+liability\.(\s+END OF TERMS AND CONDITIONS)?`
 
 // shorten puts a reference in the place of the Apache License's text, which is on
 // every Debian and Ubuntu system, and which Debian wants nobody to repeat.
