@@ -1,0 +1,83 @@
+package track
+
+import (
+	"strings"
+
+	"perch/pipeline"
+)
+
+// An Anchor is the place on a detection that stands for the whole of it.
+type Anchor uint8
+
+// The anchors that a box has. Their names, as String gives and [ParseAnchor]
+// takes them, are those of workflows: CENTER, BOTTOM_CENTER and so on.
+const (
+	Centre Anchor = iota
+	CentreLeft
+	CentreRight
+	TopCentre
+	TopLeft
+	TopRight
+	BottomLeft
+	BottomCentre
+	BottomRight
+	numAnchors
+)
+
+var anchorNames = [numAnchors]string{
+	"CENTER", "CENTER_LEFT", "CENTER_RIGHT", "TOP_CENTER", "TOP_LEFT", "TOP_RIGHT", "BOTTOM_LEFT", "BOTTOM_CENTER", "BOTTOM_RIGHT",
+}
+
+func (a Anchor) String() string {
+	if a < numAnchors {
+		return anchorNames[a]
+	}
+	return "unknown"
+}
+
+// Corners are the anchors of a line that none were given for: all of the box
+// must have crossed.
+func Corners() []Anchor { return []Anchor{TopLeft, TopRight, BottomLeft, BottomRight} }
+
+// ParseAnchor returns the anchor of that name. CENTER_OF_MASS needs a mask,
+// which a box does not have, and is refused as Unsupported rather than taken
+// for the centre.
+func ParseAnchor(name string) (Anchor, error) {
+	const op = "read anchor"
+	for a, n := range anchorNames {
+		if n == name {
+			return Anchor(a), nil
+		}
+	}
+	if name == "CENTER_OF_MASS" {
+		return 0, &pipeline.Error{Op: op, On: name, Kind: pipeline.Unsupported, Err: errNoMask, Hint: "CENTER is the middle of the box"}
+	}
+	return 0, refuse(op, name, "it is one of "+strings.Join(anchorNames[:], ", "), "there is no such anchor")
+}
+
+// At returns where the anchor is on a box.
+func (a Anchor) At(b pipeline.Box) pipeline.Point {
+	p := pipeline.Point{X: b.X0 + (b.X1-b.X0)/2, Y: b.Y0 + (b.Y1-b.Y0)/2}
+	switch a {
+	case CentreLeft, TopLeft, BottomLeft:
+		p.X = b.X0
+	case CentreRight, TopRight, BottomRight:
+		p.X = b.X1
+	}
+	switch a {
+	case TopLeft, TopCentre, TopRight:
+		p.Y = b.Y0
+	case BottomLeft, BottomCentre, BottomRight:
+		p.Y = b.Y1
+	}
+	return p
+}
+
+func checkAnchors(op string, anchors []Anchor) error {
+	for _, a := range anchors {
+		if a >= numAnchors {
+			return refuse(op, "anchor", "ParseAnchor knows them by name", "there is no anchor %d", a)
+		}
+	}
+	return nil
+}
