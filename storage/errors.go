@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -36,6 +37,10 @@ func hint(err error, dir string) string {
 		return "give Perch a data folder of its own"
 	case errors.Is(err, fs.ErrPermission):
 		return "make " + dir + " writable for the user that Perch runs as"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system of " + dir + " is mounted read-only: mount it for writing, or look at the kernel's log if it became so by itself"
+	case errors.Is(err, syscall.ENOSPC):
+		return "make room on the disk of " + dir
 	}
 	e, ok := errors.AsType[sqlite3.Error](err)
 	if !ok {

@@ -149,6 +149,9 @@ func (s *Store) openToWrite(ctx context.Context) error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o750); err != nil {
 		return err
 	}
+	if err := writable(filepath.Dir(s.path)); err != nil {
+		return err
+	}
 	var err error
 	if s.w, err = openDB(s.path, "rwc", 1); err != nil {
 		return err
@@ -167,6 +170,16 @@ func (s *Store) openToWrite(ctx context.Context) error {
 		return err
 	}
 	return s.loadOutboxSize(ctx)
+}
+
+// writable asks the file system itself, because SQLite says "no such file" of a
+// folder in which it may not make its journal.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func (s *Store) openToRead(ctx context.Context) error {
