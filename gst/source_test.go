@@ -333,7 +333,10 @@ func TestStartsAndStops(t *testing.T) {
 			}
 		}
 	}
-	round(20) // plugins are loaded, pools of threads filled
+	// Plugins are loaded, and the allocator's arenas grow to what they need:
+	// over 900 starts of each kind the memory rises for some tens of starts
+	// and is level after that.
+	round(120)
 	before := usage(t)
 	round(200)
 	var after resources
@@ -345,7 +348,7 @@ func TestStartsAndStops(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Logf("before %+v, after 200 more %+v", before, after)
-	if after.goroutines > before.goroutines || after.fds > before.fds || after.rss > before.rss+12<<20 {
+	if after.goroutines > before.goroutines || after.fds > before.fds || after.rss > before.rss+8<<20 {
 		t.Errorf("before %+v, after 200 starts and stops %+v", before, after)
 	}
 }
