@@ -48,7 +48,7 @@ func hint(err error, dir string) string {
 	}
 	switch e.Code {
 	case sqlite3.ErrFull:
-		return "make room on the disk of " + dir + " or lower storage.max_bytes; what is queued is written as soon as there is room"
+		return "make room on the disk of " + dir + " or lower storage.max_size; what is queued is written as soon as there is room"
 	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth:
 		return "make " + dir + " and the files in it readable and writable for the user that Perch runs as"
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:

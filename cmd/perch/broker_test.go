@@ -77,7 +77,7 @@ type message struct{ topic, payload string }
 func (m *mosquitto) listen(t *testing.T, more ...string) *ear {
 	t.Helper()
 	e := listenTo(t, m.addr, more...)
-	until(t, m.log, "mosquitto_sub has subscribed", func() bool { return strings.Contains(m.log.String(), "Sending SUBACK") })
+	until(t, transcript{m.log, e.heard}, "mosquitto_sub has subscribed", func() bool { return strings.Contains(m.log.String(), "Sending SUBACK") })
 	return e
 }
 

@@ -76,7 +76,7 @@ func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
 }
 
 func detectOf(cfg *config.Camera) models.Detect {
-	return models.Detect{Confidence: cfg.Confidence, IoU: cfg.IoU, Classes: cfg.Classes}
+	return models.Detect{Confidence: cfg.Confidence, IoU: cfg.IoU, Classes: cfg.Classes, Track: cfg.Track}
 }
 
 func (a *app) sourceSpec(name string, cfg *config.Camera) gst.SourceSpec {

@@ -43,6 +43,16 @@ func (j *journal) String() string {
 	return j.buf.String()
 }
 
+// A transcript is what several programs wrote.
+type transcript []*journal
+
+func (all transcript) String() (s string) {
+	for _, j := range all {
+		s += j.String() + "\n"
+	}
+	return s
+}
+
 // A daemon is perch run in a process of its own.
 type daemon struct {
 	cmd  *exec.Cmd
@@ -237,4 +247,21 @@ func absent(t *testing.T, secret, dir string, said ...string) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// awaitFrames waits until a database has so many runs and the newest of them
+// more than so many frames, or half a minute.
+func awaitFrames(t *testing.T, dir string, runs int, frames uint64) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		s, err := storage.Open(t.Context(), storage.Options{Dir: dir, ReadOnly: true})
+		if err != nil {
+			continue // not there yet
+		}
+		list, err := s.Runs(t.Context(), storage.RunFilter{})
+		_ = s.Close() // it was read
+		if err == nil && len(list) == runs && list[0].Frames > frames {
+			return
+		}
+	}
+	t.Errorf("waited in vain for %d frames", frames)
 }

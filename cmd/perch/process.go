@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +28,7 @@ type processFlags struct {
 	iou        float64
 	classes    []string
 	keep       string
+	track      bool
 	decoder    string
 }
 
@@ -57,6 +57,7 @@ status is that of the first that failed.`,
 	fl.Float64Var(&f.iou, "iou", 0, "boxes of a class that overlap more are one, 0 to 1 (default: the model's own)")
 	fl.StringSliceVar(&f.classes, "classes", nil, "only these `classes`, comma separated (default: all)")
 	fl.StringVar(&f.keep, "keep", "", "every, changes or events (default: storage.keep)")
+	fl.BoolVar(&f.track, "track", true, "follow objects from frame to frame and give each a number")
 	fl.StringVar(&f.decoder, "decoder", "", "`element` that must decode, or software (default: the platform's best)")
 	return cmd
 }
@@ -69,7 +70,6 @@ type processor struct {
 	out    io.Writer
 	err    io.Writer
 	bar    bool // standard error is a terminal
-	record *json.Encoder
 }
 
 func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdout, stderr io.Writer) (err error) {
@@ -84,9 +84,8 @@ func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdo
 	if err != nil {
 		return err
 	}
-	p := &processor{processFlags: f, parts: newParts(cfg, log), out: stdout, err: stderr, record: json.NewEncoder(stdout)}
+	p := &processor{processFlags: f, parts: newParts(cfg, log), out: stdout, err: stderr}
 	p.bar = isTerminal(stderr) && !f.json
-	p.record.SetEscapeHTML(false)
 	defer func() { err = errors.Join(err, p.Close()) }()
 	if err := errors.Join(p.openMedia(), p.openModels()); err != nil {
 		return err
@@ -162,7 +161,7 @@ func (p *processor) file(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(err, errNotMade)
 	}
-	engine, err := p.model.Engine(models.Detect{Confidence: p.confidence, IoU: p.iou, Classes: p.classes})
+	engine, err := p.model.Engine(models.Detect{Confidence: p.confidence, IoU: p.iou, Classes: p.classes, Track: p.track})
 	if err != nil {
 		return errors.Join(err, errNotMade)
 	}
@@ -197,8 +196,15 @@ func (p *processor) file(ctx context.Context, path string) error {
 	if c == nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), errNotMade)
 	}
+	// What is printed is what was stored. A record that could not be is made
+	// again at the next start, and then with other numbers.
+	stored, readErr := p.store.CompleteJSON(context.WithoutCancel(ctx), c.Run)
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
 	if p.json {
-		return errors.Join(err, p.record.Encode(c))
+		_, writeErr := fmt.Fprintf(p.out, "%s\n", stored)
+		return errors.Join(err, writeErr)
 	}
 	p.summary(path, c)
 	return err

@@ -9,13 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"perch/pipeline"
 	"perch/pipeline/schemas"
-	"perch/storage"
 )
 
 // sampleFrames is how many pictures the sample clip has.
@@ -183,18 +181,7 @@ func TestInterruptedProcessEndsItsRun(t *testing.T) {
 	cmd := perch(t, ctx, dir, "process", "--json", os.Getenv("PERCH_TEST_CLIP"), "never-reached.mp4")
 	go func() {
 		defer interrupt()
-		for range 600 { // until results are in the database
-			time.Sleep(50 * time.Millisecond)
-			s, err := storage.Open(t.Context(), storage.Options{Dir: dir, ReadOnly: true})
-			if err != nil {
-				continue // not there yet
-			}
-			list, err := s.Runs(t.Context(), storage.RunFilter{})
-			_ = s.Close()
-			if err == nil && len(list) == 1 && list[0].Frames > 10 {
-				return
-			}
-		}
+		awaitFrames(t, dir, 1, 10)
 	}()
 	got := finish(t, cmd)
 	said := records(t, got.out)
