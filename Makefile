@@ -10,7 +10,7 @@ STATE   ?= $(CURDIR)/.perch
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GOLINK  := -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run test build check bench cross deb clean
+.PHONY: help run test build check bench cross deb test-deb test-arm64 clean
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
 
@@ -43,6 +43,31 @@ bench: build ## print measured ratios: speed, memory, accuracy
 	@packaging/deps.sh run
 	@packaging/fetch.sh ort clip
 	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) packaging/bench/bench.sh bin/perch
+
+cross: ## write dist/perch-arm64 for JetPack 6 and 7 and Debian 12, and check what it needs
+	@packaging/deps.sh build
+	@cross/deps.sh gcc-aarch64-linux-gnu binutils debian-archive-keyring
+	cross/build.sh arm64 $(VERSION) dist/perch-arm64
+	cross/checked.sh arm64 dist/perch-arm64
+
+deb: ## write the Debian packages for amd64 and arm64 to dist, with their bills of materials
+	@packaging/deps.sh build
+	@cross/deps.sh gcc-aarch64-linux-gnu binutils debian-archive-keyring openssl
+	packaging/deb.sh $(VERSION) dist
+	@if command -v lintian >/dev/null; then packaging/test/lint.sh dist; else echo "lintian: left out; apt-get install lintian"; fi
+
+test-deb: deb ## install, upgrade, break and purge the package in a container with systemd; needs root
+	@cross/deps.sh debootstrap systemd-container lintian
+	@packaging/deps.sh run
+	@packaging/fetch.sh clip
+	packaging/test/run.sh dist $(CACHE)/test $(SAMPLE)
+
+test-arm64: deb ## run the arm64 package's program, every instruction emulated
+	@packaging/deps.sh run
+	@packaging/fetch.sh clip
+	@cross/deps.sh qemu-user-static
+	cross/check-test.sh
+	cross/test-arm64.sh "$$(packaging/newest.sh dist arm64)" dist/perch-amd64 "$$(packaging/ort.sh amd64)" $(SAMPLE)
 
 clean: ## remove what was built and the sample run's state
 	rm -rf bin dist .build .perch

@@ -115,7 +115,7 @@ C
 m systemctl restart perch
 within 30 "a camera is live" 'curl -sf localhost:8080/api/v1/cameras | grep -q "\"live\""'
 check "a run completes" runuser -u perch -- perch process --json --data-dir /var/lib/perch/try /mnt/clip.mp4
-if grep -q '"termination":"completed"' "$work/out"; then ok "and its record says so"; else bad "the record: $(cat "$work/out")"; fi
+if grep -q '"termination_reason":"end_of_stream"' "$work/out"; then ok "and its record says so"; else bad "the record: $(cat "$work/out")"; fi
 
 echo "== crash and freeze"
 old=$(pid)
