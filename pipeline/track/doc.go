@@ -10,5 +10,6 @@
 //
 // A [Tracker], [Line], [Dwell], [Velocity] or [Instances] belongs to one run of
 // one camera and to one goroutine. Each is bounded: it says what it forgets
-// when it is full. After the first frames none of them allocates.
+// when it is full. Memory grows only while more is in sight, or more tracks are
+// remembered, than ever before; otherwise a frame allocates nothing.
 package track

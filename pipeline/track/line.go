@@ -39,7 +39,7 @@ type Line struct {
 // sides is how one track stands to a line.
 type sides struct {
 	left    bool
-	run     int  // frames in a row on this side, up to MinFrames
+	run     int  // frames in a row on this side
 	changed bool // whether it was on the other side before
 }
 
@@ -94,9 +94,6 @@ func (l *Line) Update(dets []pipeline.Detection) ([]Crossing, error) {
 		}
 		s, known := l.sides.get(dets[i].Track)
 		if known && s.left == left {
-			if s.run >= l.o.MinFrames {
-				continue
-			}
 			s.run++
 		} else {
 			*s = sides{left: left, run: 1, changed: known}

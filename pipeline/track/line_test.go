@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"perch/pipeline"
 )
@@ -141,5 +142,47 @@ func TestUntrackedIsAnError(t *testing.T) {
 	// The refused frame left nothing behind: object 1 was not seen below.
 	if got, err := line.Update(dets{at(1, 50, 50)}); err != nil || len(got) != 0 {
 		t.Error(got, err)
+	}
+}
+
+// A track that is in sight is not forgotten for being beside no side of the
+// line, or in no zone, while thousands of others pass.
+func TestTracksInSightAreRemembered(t *testing.T) {
+	line, err := NewLine(LineOptions{From: pipeline.Point{Y: 100}, To: pipeline.Point{X: 200, Y: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := NewZone(polygon(0, 0, 200, 0, 200, 200, 0, 200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dwell, err := NewDwell(DwellOptions{Zones: []*Zone{zone}, KeepTime: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func(second int, f dets) ([]Crossing, []Present) {
+		c, err := line.Update(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := dwell.Update(f, time.Duration(second)*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, p
+	}
+	update(0, dets{at(1, 50, 150)})
+	for i := range 2 * Remembered {
+		update(1, dets{at(1, 500, 150), at(pipeline.TrackID(i+2), 50, 150)})
+	}
+	c, p := update(2, dets{at(1, 50, 50), at(2, 50, 50)})
+	if want := "[{0 true}]"; fmt.Sprint(c) != want { // 2 was forgotten, and seen for the first time
+		t.Errorf("%v, want %s", c, want)
+	}
+	if want := "[{0 true 2s} {1 true 0s}]"; fmt.Sprint(p) != want {
+		t.Errorf("%v, want %s", p, want)
+	}
+	if n := len(line.sides.entries); n != Remembered {
+		t.Errorf("%d remembered", n)
 	}
 }

@@ -55,7 +55,7 @@ type object struct {
 	id     pipeline.TrackID
 	class  int
 	state  condition
-	hits   int   // frames in a row that found it again
+	hits   int   // frames that found it again
 	began  int64 // frame
 	seen   int64 // frame
 	lostAt int64 // frame
@@ -91,7 +91,7 @@ func (t *Tracker) Update(dets []pipeline.Detection, at time.Duration) []pipeline
 	t.associate(dets, &t.low, func(o *object) bool { return o.state == followed && o.det < 0 }, t.o.LowThreshold, false)
 	for i := range t.objects {
 		if o := &t.objects[i]; o.state == followed && o.det < 0 {
-			o.state, o.hits, o.lostAt = lost, 0, t.frame
+			o.state, o.lostAt = lost, t.frame
 		}
 	}
 	t.associate(dets, &t.high, func(o *object) bool { return o.state == unconfirmed }, t.o.UnconfirmedThreshold, !t.o.IgnoreScore)

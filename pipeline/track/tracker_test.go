@@ -96,7 +96,7 @@ func TestLostBufferLasts(t *testing.T) {
 		rate   float64
 		buffer int
 		misses int // the most after which it is found again
-	}{{30, 3, 3}, {30, 0, 1}, {15, 4, 2}, {10, 30, 10}, {7, 30, 7}, {60, 3, 6}, {29.97, 30, 29}} {
+	}{{30, 3, 3}, {30, 0, 1}, {15, 4, 2}, {10, 30, 10}, {7, 30, 7}, {60, 3, 6}, {29.97, 30, 29}, {11, 150, 55}} {
 		for _, misses := range []int{c.misses, c.misses + 1} {
 			tr := newTracker(t, func(o *Options) { o.FrameRate, o.LostBuffer = c.rate, c.buffer })
 			at := time.Duration(0)
@@ -190,6 +190,28 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// The buffer runs while nobody looks, and a lost track is not found after it.
+func TestBufferRunsOverSkippedFrames(t *testing.T) {
+	for skipped, want := range map[int]string{3: "1", 4: "0"} {
+		tr := newTracker(t, func(o *Options) { o.LostBuffer = 5 })
+		play(tr, dets{walker(0, .9)}, nil, nil) // two misses, so three are left
+		if got := ids(tr.Update(dets{walker(0, .9)}, tr.at+time.Duration(skipped+1)*time.Second/30)); got != want {
+			t.Errorf("%d skipped: %s, want %s", skipped, got, want)
+		}
+	}
+}
+
+// Without a rate the lost buffer has no length, so MaxGap alone decides.
+func TestGapWithoutARate(t *testing.T) {
+	for gap, want := range map[time.Duration]string{2 * time.Second: "1", 4 * time.Second: "2"} {
+		tr := newTracker(t, func(o *Options) { o.FrameRate, o.LostBuffer = 0, 300 })
+		play(tr, dets{walker(0, .9)})
+		if got := ids(tr.Update(dets{walker(0, .9)}, tr.at+gap)); got != want {
+			t.Errorf("%v: %s, want %s", gap, got, want)
+		}
+	}
+}
+
 // A skipped frame is predicted over like any other: the same state as after an
 // update that saw nothing new, as long as the track was followed.
 func TestSkippedFramesArePredictions(t *testing.T) {
@@ -219,6 +241,15 @@ func TestMaxTracks(t *testing.T) {
 	}
 	if s := tr.Stats(); s.Ended != 1 || s.Refused != 1 || s.Confirmed != 3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestRoomIsMadeByTheLongestLost(t *testing.T) {
+	tr := newTracker(t, func(o *Options) { o.MaxTracks = 2 })
+	both := func() dets { return dets{walker(0, .9), walker(100, .9)} }
+	play(tr, both(), both()[:1], nil) // 2 was lost first
+	if got := play(tr, dets{walker(300, .9)}, append(both(), walker(300, .9))); got != "0|1,0,3" {
+		t.Error(got)
 	}
 }
 
@@ -314,5 +345,52 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 			b.ReportMetric(float64(tr.Stats().Tracked), "tracked")
 		})
+	}
+}
+
+// Sixty frames of a crowd with the ids of the reference, which is the paper's
+// method written independently (packaging/bench/track/bytetrack.mjs). Its ids
+// have other names; what belongs together must be the same.
+func TestCrowdsOfTheReference(t *testing.T) {
+	var cases []struct {
+		Name    string
+		Setting struct {
+			High, Low, Begin, Match, Second, Unconfirmed float32
+			Buffer                                       int
+		}
+		Frames []struct {
+			Dets [][5]float32
+			IDs  []int
+		}
+	}
+	golden(t, "crowds.json", &cases)
+	if len(cases) != 3 {
+		t.Fatalf("%d cases", len(cases))
+	}
+	for _, c := range cases {
+		s := c.Setting
+		tr := newTracker(t, func(o *Options) {
+			o.ActivationThreshold, o.LowScore, o.BeginThreshold = s.High, s.Low, s.Begin
+			o.MatchingThreshold, o.LowThreshold, o.UnconfirmedThreshold, o.LostBuffer = s.Match, s.Second, s.Unconfirmed, s.Buffer
+		})
+		theirs, ours, matched := map[pipeline.TrackID]int{0: 0}, map[int]pipeline.TrackID{0: 0}, 0
+		for n, f := range c.Frames {
+			in := make(dets, len(f.Dets))
+			for i, d := range f.Dets {
+				in[i] = pipeline.Detection{Box: pipeline.Box{X0: d[0], Y0: d[1], X1: d[2], Y1: d[3]}, Score: d[4]}
+			}
+			for i, d := range tr.Update(in, time.Duration(n)*time.Second/30) {
+				id, seen := theirs[d.Track]
+				back, seenBack := ours[f.IDs[i]]
+				if (seen && id != f.IDs[i]) || (seenBack && back != d.Track) {
+					t.Fatalf("%s, frame %d, detection %d: track %d, the reference says %d", c.Name, n, i, d.Track, f.IDs[i])
+				}
+				theirs[d.Track], ours[f.IDs[i]] = f.IDs[i], d.Track
+				matched++
+			}
+		}
+		if matched < 400 || len(ours) < 12 {
+			t.Errorf("%s: %d detections and %d tracks prove little", c.Name, matched, len(ours))
+		}
 	}
 }

@@ -31,7 +31,15 @@ for setting in block paper; do
 	set -- "$@" "perch, $setting=$work/ours-$setting.jsonl" "reference, $setting=$work/reference-$setting.jsonl" \
 		--filtered "reference, $setting, filtered box=$work/reference-$setting.jsonl"
 done
-node "$here/clear.mjs" "$gt" "$@"
+# Half of the frames dropped at random, with their times and as if none were
+# missing: what prediction over the gaps is worth.
+node "$here/dropped.mjs" 0.5 <"$detections" >"$work/half.jsonl"
+for clock in stream none; do
+	"$work/ours" -settings "$here/settings.json" -setting paper -clock $clock <"$work/half.jsonl" >"$work/half-$clock.jsonl"
+done
+node "$here/clear.mjs" "$gt" "$@" \
+	--present "perch, paper, half dropped=$work/half-stream.jsonl" \
+	--present "the same, gaps not told=$work/half-none.jsonl"
 for setting in block paper; do
 	node "$here/same.mjs" "$work/ours-$setting.jsonl" "$work/reference-$setting.jsonl" "$setting"
 done

@@ -4,7 +4,10 @@
 // largest overlap) and IDF1 (Ristani et al., 2016: whole tracks are assigned to
 // whole objects, once). Tracks are {"frame", "tracks": [{"id", "box"}]} a line.
 //
-//   node clear.mjs gt.txt [--filtered] NAME=tracks.jsonl...
+//   node clear.mjs gt.txt [[--filtered] [--present] NAME=tracks.jsonl]...
+//
+// With --filtered a track's box is its filter's, not the detection's; with
+// --present only the frames that the file has are scored.
 import { readFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { iou } from '../detections.mjs'
@@ -83,12 +86,12 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const [gt, ...rest] = process.argv.slice(2)
   const objects = truth(gt)
   console.log(`${'tracks'.padEnd(34)}  MOTA   IDF1  switches     FP     FN  tracks`)
-  let which = 'box'
+  const options = new Set()
   for (const arg of rest) {
-    if (arg === '--filtered') { which = 'filtered'; continue }
-    const at = arg.indexOf('=')
-    const s = score(objects, tracks(arg.slice(at + 1), which))
+    if (arg.startsWith('--')) { options.add(arg); continue }
+    const at = arg.indexOf('='), found = tracks(arg.slice(at + 1), options.has('--filtered') ? 'filtered' : 'box')
+    const s = score(options.has('--present') ? new Map([...objects].filter(([frame]) => found.has(frame))) : objects, found)
     console.log(`${arg.slice(0, at).padEnd(34)} ${s.mota.toFixed(2).padStart(5)}  ${s.idf1.toFixed(2).padStart(5)}  ${String(s.switches).padStart(8)}  ${String(s.fp).padStart(5)}  ${String(s.fn).padStart(5)}  ${String(s.tracks).padStart(3)} of ${s.objects}`)
-    which = 'box'
+    options.clear()
   }
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { track } from './bytetrack.mjs'
 import { score, tracks, truth } from './clear.mjs'
-import { assignments, kalman, numbers } from './golden.mjs'
+import { dropped } from './dropped.mjs'
+import { assignments, crowds, kalman, numbers } from './golden.mjs'
 import { begin, box, measure, predict, update } from './kalman.mjs'
 import { assign, pairs } from './lap.mjs'
 import { same } from './same.mjs'
@@ -108,8 +109,18 @@ test('comparison by what belongs together', () => {
   assert.deepEqual(same(a, frames([[at(0, 5)], [at(1, 6), at(70, 7)]])), { both: 2, onlyA: 1, onlyB: 1, otherwise: 1 })
 })
 
+test('dropping', () => {
+  const lines = Array.from({ length: 1000 }, (_, i) => `${i}`)
+  const half = dropped(lines, 0.5)
+  assert.ok(half.length > 450 && half.length < 550, `${half.length}`)
+  assert.deepEqual(half, dropped(lines, 0.5))
+  assert.deepEqual(dropped(lines, 1), lines)
+  assert.throws(() => dropped(lines, 0), /no share/)
+})
+
 test('golden files are those that golden.mjs writes', () => {
   const golden = name => JSON.parse(readFileSync(new URL(`../../../pipeline/track/testdata/golden/${name}`, import.meta.url)))
   assert.deepEqual(golden('kalman.json'), JSON.parse(JSON.stringify(kalman())))
   assert.deepEqual(golden('assign.json'), JSON.parse(JSON.stringify(assignments())))
+  assert.deepEqual(golden('crowds.json'), crowds())
 })

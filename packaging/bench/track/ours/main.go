@@ -42,18 +42,19 @@ func main() {
 	setting := flag.String("setting", "block", "name of the setting")
 	label := flag.String("label", "person", "class to follow")
 	fps := flag.Float64("fps", 10, "frame rate of the stream")
+	clock := flag.String("clock", "stream", "stream: frames have their time; none: they follow each other without gaps")
 	flag.Parse()
-	if err := run(*settings, *setting, *label, *fps, os.Stdin, os.Stdout); err != nil {
+	o, err := options(*settings, *setting, *fps)
+	if err == nil {
+		err = run(o, *label, *clock == "none", os.Stdin, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "ours:", err)
 		os.Exit(1)
 	}
 }
 
-func run(settings, setting, label string, fps float64, in io.Reader, out io.Writer) error {
-	o, err := options(settings, setting, fps)
-	if err != nil {
-		return err
-	}
+func run(o track.Options, label string, gapless bool, in io.Reader, out io.Writer) error {
 	t, err := track.New(o)
 	if err != nil {
 		return err
@@ -76,8 +77,12 @@ func run(settings, setting, label string, fps float64, in io.Reader, out io.Writ
 				})
 			}
 		}
+		at := time.Duration(f.PTS * float64(time.Second))
+		if gapless {
+			at = time.Duration(float64(t.Stats().Frames) / o.FrameRate * float64(time.Second))
+		}
 		tracks := []found{}
-		for _, d := range t.Update(dets, time.Duration(f.PTS*float64(time.Second))) {
+		for _, d := range t.Update(dets, at) {
 			tracks = append(tracks, found{d.Track, [4]float32{d.Box.X0, d.Box.Y0, d.Box.X1, d.Box.Y1}})
 		}
 		if err := enc.Encode(map[string]any{"frame": f.Frame, "tracks": tracks}); err != nil {
