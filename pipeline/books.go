@@ -35,10 +35,11 @@ func (b *books) opened(info StreamInfo) {
 	b.now.Stream = info
 }
 
-func (b *books) live() bool {
+// stream is what the source said when it opened, zero before.
+func (b *books) stream() StreamInfo {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.now.Stream.Live
+	return b.now.Stream
 }
 
 func (b *books) arrived(at time.Time) {

@@ -6,6 +6,8 @@ import "context"
 // methods are called from one goroutine.
 type Engine interface {
 	About() EngineInfo
+	// Opened says what the source is; it is called once, before the first Begin.
+	Opened(info StreamInfo)
 	// Begin starts on f with whatever needs no memory of earlier frames, for
 	// example sampling it into a model's input. A run may begin the next frame
 	// before it has finished this one. f is on loan until Finish returns.

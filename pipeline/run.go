@@ -52,9 +52,9 @@ type Run struct {
 
 	books  books
 	begun  bool // owned by Run
+	opened bool // owned by Run: the engine knows the stream
 	start  time.Time
-	stream chan StreamInfo // holds what Opened said
-	errs   []string        // owned by Run
+	errs   []string // owned by Run
 	hist   *[NumStages]Histogram
 }
 
@@ -76,7 +76,6 @@ type begunFrame struct {
 // returns, unless the run never began. The error says what ended the run; it
 // is nil at the end of a stream and after [ErrStopped].
 func (r *Run) Run(ctx context.Context) (*Complete, error) {
-	r.stream = make(chan StreamInfo, 1)
 	r.hist = new([NumStages]Histogram)
 	r.start = r.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -123,11 +122,6 @@ type inlet struct {
 }
 
 func (in *inlet) Opened(info StreamInfo) {
-	select {
-	case <-in.run.stream: // a source that opened again: the newest counts
-	default:
-	}
-	in.run.stream <- info
 	in.run.books.opened(info)
 	if in.run.OnOpen != nil {
 		in.run.OnOpen(info)
@@ -239,15 +233,14 @@ func (r *Run) settleLate(ctx context.Context, b begunFrame) {
 func (r *Run) beginFrame(ctx context.Context, a arrived) (begunFrame, error) {
 	b := begunFrame{arrived: a, taken: r.Now()}
 	if !r.begun {
-		var info StreamInfo
-		select {
-		case info = <-r.stream:
-		default:
-		}
-		if err := r.begin(ctx, info); err != nil {
+		if err := r.begin(ctx, r.books.stream()); err != nil {
 			r.drop(a, DropStorage)
 			return b, err
 		}
+	}
+	if !r.opened {
+		r.opened = true
+		r.Engine.Opened(r.books.stream())
 	}
 	work, err := r.Engine.Begin(ctx, a.frame)
 	if err != nil {
@@ -337,7 +330,7 @@ func (r *Run) verdict(told, sourceErr, loopErr error) (Reason, error) {
 		return SourceLost, told
 	case told != nil:
 		return Stopped, nil
-	case sourceErr == nil && r.books.live():
+	case sourceErr == nil && r.books.stream().Live:
 		return SourceLost, &Error{Op: "play", On: r.Source.ID().Name, Kind: Gone, Err: errors.New("the camera ended the stream")}
 	case sourceErr == nil:
 		return EndOfStream, nil

@@ -45,7 +45,7 @@ func oneOfEach(pipeline.Frame) ([]pipeline.Detection, error) {
 }
 
 func TestLosslessRunKeepsEveryFrameInOrder(t *testing.T) {
-	src, rec := &pipelinetest.Source{N: 100}, &pipelinetest.Recorder{}
+	src, rec := &pipelinetest.Source{N: 100, Info: pipeline.StreamInfo{FPS: 12.5}}, &pipelinetest.Recorder{}
 	eng := &pipelinetest.Engine{Find: oneOfEach}
 	c, err := newRun(src, eng, rec, pipeline.Lossless).Run(t.Context())
 	if err != nil {
@@ -59,6 +59,9 @@ func TestLosslessRunKeepsEveryFrameInOrder(t *testing.T) {
 		if r.Frame.Seq != uint64(i+1) {
 			t.Fatalf("result %d is of frame %d", i, r.Frame.Seq)
 		}
+	}
+	if eng.Info.FPS != 12.5 {
+		t.Errorf("the engine was told %+v of the stream", eng.Info)
 	}
 	if eng.Peak != 2 {
 		t.Errorf("%d frames in flight, want 2: preprocessing does not overlap inference", eng.Peak)

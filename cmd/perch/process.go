@@ -66,10 +66,10 @@ status is that of the first that failed.`,
 type processor struct {
 	*processFlags
 	*parts
-	model  *models.Loaded
-	out    io.Writer
-	err    io.Writer
-	bar    bool // standard error is a terminal
+	model *models.Loaded
+	out   io.Writer
+	err   io.Writer
+	bar   bool // standard error is a terminal
 }
 
 func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdout, stderr io.Writer) (err error) {

@@ -14,7 +14,11 @@ type Engine struct {
 	Delay time.Duration
 	Open  int // Work begun and not finished; owned by the run's goroutine
 	Peak  int // the largest Open
+	Info  pipeline.StreamInfo
 }
+
+// Opened implements [pipeline.Engine].
+func (e *Engine) Opened(info pipeline.StreamInfo) { e.Info = info }
 
 // About implements [pipeline.Engine].
 func (e *Engine) About() pipeline.EngineInfo {

@@ -121,6 +121,7 @@ type Camera struct {
 	Confidence   float64  `yaml:"confidence" default:"0" min:"0" max:"1" doc:"Detections with a lower score do not count. 0: the model's own value."`
 	IoU          float64  `yaml:"iou" default:"0" min:"0" max:"1" doc:"Of two boxes that overlap more than this, the better one stays. 0: the model's own value."`
 	Classes      []string `yaml:"classes" doc:"Only these classes count. Empty: all."`
+	Track        bool     `yaml:"track" default:"true" doc:"Follow objects from frame to frame and give each a number (ByteTrack)."`
 	Keep         string   `yaml:"keep" enum:"every|changes|events" doc:"As storage.keep, for this camera. Empty: storage.keep."`
 	StallAfter   Duration `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled and opened anew."`
 	Loop         bool     `yaml:"loop" doc:"Play a file again and again, at its own speed, as a camera would."`

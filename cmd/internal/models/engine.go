@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,13 @@ import (
 	"perch/pipeline"
 	"perch/pipeline/infer"
 	"perch/pipeline/model"
+	"perch/pipeline/track"
+)
+
+// What a tracker is told of a stream that does not say how fast it is.
+const (
+	usualFPS      = 30
+	maxTrackedFPS = 1000
 )
 
 // Detect is the short form of a workflow: one model, what counts, and nothing
@@ -21,6 +29,7 @@ type Detect struct {
 	Confidence float64
 	IoU        float64
 	Classes    []string
+	Track      bool // follow objects from frame to frame
 }
 
 // Engine returns an engine for one run that finds d with the model. It fails
@@ -50,12 +59,13 @@ func (l *Loaded) Engine(d Detect) (pipeline.Engine, error) {
 		Confidence float32  `json:"confidence"`
 		IoU        float32  `json:"iou"`
 		Classes    []string `json:"classes"`
-	}{l.ID.Digest, params.Confidence, params.IoU, d.Classes})
+		Track      bool     `json:"track"`
+	}{l.ID.Digest, params.Confidence, params.IoU, d.Classes, d.Track})
 	if err != nil {
 		return nil, err
 	}
 	return &engine{
-		loaded: l, params: params, pre: l.Model.NewPreprocessor(), dec: l.Model.NewDecoder(),
+		loaded: l, params: params, track: d.Track, log: l.log, pre: l.Model.NewPreprocessor(), dec: l.Model.NewDecoder(),
 		about: pipeline.EngineInfo{
 			Workflow: pipeline.WorkflowID{Name: "detect", Digest: digest},
 			Models:   []pipeline.ModelID{l.ID}, Labels: labels,
@@ -86,6 +96,9 @@ type engine struct {
 	pre    *model.Preprocessor
 	dec    *model.Decoder
 	about  pipeline.EngineInfo
+	track  bool
+	log    *slog.Logger
+	follow *track.Tracker // nil unless objects are followed
 	outs   []model.Tensor // reused
 	replay bool           // see WithoutModel
 	kept   []model.Tensor // outputs that are replayed
@@ -102,6 +115,22 @@ func WithoutModel(e pipeline.Engine) pipeline.Engine {
 func (e *engine) About() pipeline.EngineInfo { return e.about }
 
 func (e *engine) Close() error { return nil }
+
+// Opened makes the tracker, which must know how fast frames come.
+func (e *engine) Opened(info pipeline.StreamInfo) {
+	if !e.track {
+		return
+	}
+	opt := track.Defaults()
+	opt.FrameRate = info.FPS
+	if opt.FrameRate <= 0 || opt.FrameRate > maxTrackedFPS {
+		opt.FrameRate = usualFPS // a camera that does not say; frames are placed by their time stamps
+	}
+	var err error
+	if e.follow, err = track.New(opt); err != nil {
+		e.log.Error("objects are not followed", "error", err)
+	}
+}
 
 // Begin samples the frame into a free slot and queues it, so that the model
 // may work on it while the frame before is finished.
@@ -170,6 +199,9 @@ func (w *detecting) Finish(ctx context.Context, r *pipeline.Result) error {
 	}
 	start := time.Now()
 	r.Detections, err = w.e.dec.Decode(outs, w.tr, w.e.params)
+	if err == nil && w.e.follow != nil {
+		r.Detections = w.e.follow.Update(r.Detections, r.Frame.PTS)
+	}
 	r.Took[pipeline.StagePreprocess] = w.prepared
 	r.Took[pipeline.StageInference] = took
 	r.Took[pipeline.StagePostprocess] = time.Since(start)

@@ -49,6 +49,7 @@ type Loaded struct {
 	ID      pipeline.ModelID
 	Model   *model.Model
 	Session *infer.Session
+	log     *slog.Logger
 }
 
 // Open returns a registry. ONNX Runtime itself starts with the first model.
@@ -141,7 +142,7 @@ func (r *Registry) Load(ctx context.Context, id string) (*Loaded, error) {
 	if choice.Why != "" {
 		r.opt.Log.Warn("lesser execution provider in use", "model", id, "provider", choice.Name, "why", choice.Why)
 	}
-	l := &Loaded{ID: pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name}, Model: m, Session: session}
+	l := &Loaded{ID: pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name}, Model: m, Session: session, log: r.opt.Log}
 	r.mu.Lock()
 	r.loaded[id] = l
 	r.mu.Unlock()
