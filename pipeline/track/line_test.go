@@ -182,7 +182,7 @@ func TestTracksInSightAreRemembered(t *testing.T) {
 	if want := "[{0 true 2s} {1 true 0s}]"; fmt.Sprint(p) != want {
 		t.Errorf("%v, want %s", p, want)
 	}
-	if n := len(line.sides.entries); n != Remembered {
+	if n := len(line.sides.index); n != Remembered {
 		t.Errorf("%d remembered", n)
 	}
 }

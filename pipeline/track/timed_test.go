@@ -3,6 +3,8 @@ package track
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,7 +162,7 @@ func TestMemoryForgetsTheLongestUnseen(t *testing.T) {
 			t.Errorf("%d: %v, %v", id, *v, known)
 		}
 	}
-	if m.seen(3) || len(m.index) != 3 || len(m.entries) != 3 {
+	if m.seen(3) || len(m.index) != 3 || len(m.entries)-1 != 3 {
 		t.Errorf("%v", m.index)
 	}
 	m.forget(3)
@@ -172,6 +174,44 @@ func TestMemoryForgetsTheLongestUnseen(t *testing.T) {
 	m.forget(2)
 	if v, known := m.get(2); known || *v != 0 {
 		t.Errorf("%v, %v", *v, known)
+	}
+}
+
+// Against a list that is searched: whatever is done, both know the same tracks.
+func TestMemoryAgreesWithAList(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	m, list := newMemory[pipeline.TrackID](5), []pipeline.TrackID{} // oldest first
+	for n := range 20000 {
+		id := pipeline.TrackID(1 + r.IntN(9))
+		i := slices.Index(list, id)
+		if i >= 0 {
+			list = slices.Delete(list, i, i+1)
+		}
+		switch r.IntN(4) {
+		case 0:
+			m.forget(id)
+			i = -1
+		case 1:
+			if got := m.seen(id); got != (i >= 0) {
+				t.Fatalf("step %d: %d seen: %v", n, id, got)
+			}
+		default:
+			v, known := m.get(id)
+			if known != (i >= 0) || known && *v != id {
+				t.Fatalf("step %d: %d known: %v, %d", n, id, known, *v)
+			}
+			*v = id
+			if i < 0 && len(list) == 5 {
+				list = slices.Delete(list, 0, 1)
+			}
+			i = 0
+		}
+		if i >= 0 {
+			list = append(list, id)
+		}
+		if len(m.index) != len(list) || len(m.entries)-1 != len(list) {
+			t.Fatalf("step %d: %v, want %v", n, m.index, list)
+		}
 	}
 }
 
