@@ -340,6 +340,9 @@ func (a *attempt) late(waited time.Duration) error {
 	switch {
 	case a.frames == 0 && waited > a.spec.OpenTimeout:
 		got := a.player.found()
+		if a.spec.Kind == pipeline.SourceFile && got.videos == 0 && got.codec == codecOther && got.decoder == "" && got.skipped == 0 {
+			return a.fail(pipeline.BadInput, errNoVideo) // a demuxer with nothing to show waits for ever
+		}
 		text := fmt.Sprintf("no picture within %v", a.spec.OpenTimeout)
 		switch {
 		case got.skipped > 0:

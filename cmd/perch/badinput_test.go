@@ -49,14 +49,15 @@ func TestBadInput(t *testing.T) {
 		{"text file", []string{"process", write(t, in("notes.mp4"), "These are my notes.\n")}, exitBadInput, []string{"notes.mp4", "not a video"}},
 		{"empty file", []string{"process", write(t, in("empty.mp4"), "")}, exitBadInput, []string{"empty.mp4", "empty"}},
 		{"truncated mp4", []string{"process", write(t, in("cut.mp4"), string(whole[:len(whole)/2]))}, exitBadInput, []string{"cut.mp4"}},
-		{"no pictures", []string{"process", media(t, in("hollow.mp4"), "videotestsrc num-buffers=0 ! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc ! h264parse ! mp4mux")}, exitBadInput, []string{"hollow.mp4"}},
-		{"a folder", []string{"process", dir}, exitBadInput, []string{dir, "folder"}},
+		{"a track without pictures", []string{"process", write(t, in("hollow.mp4"), hollow(whole))}, exitBadInput, []string{"hollow.mp4", "no playable streams"}},
+		{"a track without anything", []string{"process", media(t, in("header.mp4"), "videotestsrc num-buffers=0 ! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc ! h264parse ! mp4mux")}, exitBadInput, []string{"header.mp4", "no video"}},
+		{"a folder", []string{"process", dir}, exitBadInput, []string{"folder"}},
 		{"sound only", []string{"process", media(t, in("sound.mp4"), "audiotestsrc num-buffers=20 ! avenc_aac ! mp4mux")}, exitBadInput, []string{"sound.mp4", "no video"}},
 		{"unknown codec", []string{"process", unknownCodec(t, in("strange.avi"))}, exitUnsupported, []string{"strange.avi"}},
 		{"no such class", []string{"process", "--classes", "unicorn", good}, exitConfig, []string{"unicorn", "person"}},
 		{"no such model", []string{"process", "--model", "yolo99", good}, exitNotFound, []string{"yolo99", "perch model list"}},
 		{"damaged model", []string{"model", "add", modelDir}, exitBadInput, []string{"model.onnx"}},
-		{"model of unknown head", []string{"model", "add", write(t, in("strange.onnx"), strangeModel())}, exitUnsupported, []string{"strange.onnx", "[1 3 7 5]", "yolox"}},
+		{"model of unknown head", []string{"model", "add", write(t, in("strange.onnx"), strangeModel())}, exitUnsupported, []string{"strange.onnx", "[1,3,64,64]", "yolox"}},
 		{"not a model", []string{"model", "add", write(t, in("x.onnx"), "hello")}, exitBadInput, []string{"x.onnx"}},
 		{"no such run", []string{"export", "01HZZZZZZZZZZZZZZZZZZZZZZZ"}, exitNotFound, []string{"01HZZZZZZZZZZZZZZZZZZZZZZZ"}},
 		{"YAML with a tab", []string{"check", "--config", write(t, in("tab.yaml"), "http:\n\tlisten: :80\n")}, exitConfig, []string{"tab.yaml:2", "tab"}},
@@ -99,6 +100,18 @@ func unknownCodec(t *testing.T, path string) string {
 	return write(t, path, string(bytes.ReplaceAll(b, []byte("MJPG"), []byte("QQZZ"))))
 }
 
+// hollow empties the sample tables of an MP4 file (ISO/IEC 14496-12, 8.6 and
+// 8.7): the track is still there, with its codec and its size.
+func hollow(mp4 []byte) string {
+	b := bytes.Clone(mp4)
+	for table, count := range map[string]int{"stts": 8, "stsc": 8, "stsz": 12, "stco": 8, "stss": 8, "ctts": 8} {
+		if i := bytes.Index(b, []byte(table)); i >= 0 {
+			clear(b[i+count:][:4])
+		}
+	}
+	return string(b)
+}
+
 // strangeModel is an ONNX graph that hands its picture through: a sound model
 // whose output fits no head.
 func strangeModel() string {
@@ -116,6 +129,6 @@ func strangeModel() string {
 		return str(1, name) + str(2, str(1, num(1, 1)+str(2, shape))) // of float32
 	}
 	node := str(1, "images") + str(2, "out") + str(4, "Identity")
-	graph := str(1, node) + str(2, "strange") + str(11, value("images", 1, 3, 7, 5)) + str(12, value("out", 1, 3, 7, 5))
+	graph := str(1, node) + str(2, "strange") + str(11, value("images", 1, 3, 64, 64)) + str(12, value("out", 1, 3, 64, 64))
 	return num(1, 8) + str(7, graph) + str(8, str(1, "")+num(2, 13))
 }

@@ -19,7 +19,6 @@ func TestAFileThatWasCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := finish(t, perch(t, t.Context(), dir, "process", "--json", write(t, filepath.Join(dir, "cut"+ext), string(whole[:len(whole)*6/10]))))
-		t.Logf("%s: %d %s %s", ext, got.status, got.out, got.errOut)
 		said := records(t, got.out)
 		if len(said) != 1 || got.status != exitOK && got.status != exitBadInput {
 			t.Fatalf("%s: exit status %d\n%s%s", ext, got.status, got.out, got.errOut)

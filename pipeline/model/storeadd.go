@@ -81,7 +81,7 @@ func (s *Store) manifestFor(graph, dir, path, id string) (Manifest, error) {
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		if m, err = Inspect(g); err != nil {
-			return Manifest{}, err
+			return Manifest{}, &pipeline.Error{Op: "add model", On: path, Err: err}
 		}
 		m.ID = idFrom(path)
 	default:
