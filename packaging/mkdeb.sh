@@ -21,6 +21,7 @@ put() { install -D -m "$1" "$2" "$root/$3"; }
 put 755 "$program" usr/bin/perch
 put 644 "$ort" usr/lib/perch/libonnxruntime.so.1
 put 755 "$here/debian/rollback" usr/lib/perch/rollback
+put 755 "$here/debian/image-prepare" usr/lib/perch/image-prepare
 put 644 "$top/systemd/perch.service" lib/systemd/system/perch.service
 put 644 "$top/systemd/sysusers.conf" usr/lib/sysusers.d/perch.conf
 put 644 "$top/systemd/tmpfiles.conf" usr/lib/tmpfiles.d/perch.conf

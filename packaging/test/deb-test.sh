@@ -189,6 +189,12 @@ check "data are kept" test -s /var/lib/perch/perch.db -a -s /etc/perch/perch.yam
 check "install again" dpkg -i /mnt/better.deb
 within 10 "it runs" "$active"
 same "device" "$device" "$(m cat /var/lib/perch/device-id)"
+check "prepares an image" /usr/lib/perch/image-prepare
+check "no identity is left" test ! -e /var/lib/perch/device-id -a ! -e /var/lib/perch/perch.db
+msh 'sed "s/^# edited.*/device:\n  id: kit/" -i /etc/perch/perch.yaml'
+if m /usr/lib/perch/image-prepare >"$work/out" 2>&1; then bad "an id in the configuration goes unnoticed"; else ok "an id in the configuration is refused"; fi
+msh 'sed -i "/^device:/d; /^  id: kit/d" /etc/perch/perch.yaml; systemctl start perch'
+if [ "$(m cat /var/lib/perch/device-id)" != "$device" ]; then ok "another device after the next start"; else bad "the same device after image-prepare"; fi
 check "purge" dpkg -P perch
 # The journal, the logs of dpkg and the test's own files are not the package's.
 left=$(msh "find / -xdev \( -path /proc -o -path /sys -o -path /mnt -o -path /var/log \) -prune -o -name '*perch*' ! -name perch-test-root -print; getent passwd perch || true")
