@@ -142,7 +142,12 @@ type attempt struct {
 
 // liveDecoder are properties for decoders of cameras, set where they exist:
 // rather no picture than half of one.
-const liveDecoder = "output-corrupt=false discard-corrupted-frames=true enable-max-performance=true"
+const liveDecoder = anyDecoder + " output-corrupt=false discard-corrupted-frames=true"
+
+// anyDecoder is for files as well. jpegdec's own choice, libjpeg's "ifast", is
+// off by up to 14 levels of luma and tints chroma, which a model sees; "islow"
+// is within one.
+const anyDecoder = "enable-max-performance=true idct-method=islow"
 
 func (s *source) newAttempt(b *playback, transport Transport) (*attempt, error) {
 	plan, err := s.media.newPlan(&s.spec, transport)
@@ -156,7 +161,7 @@ func (s *source) newAttempt(b *playback, transport Transport) (*attempt, error) 
 	tap := tapSpec{
 		live:     s.spec.live() && s.spec.Kind != pipeline.SourceFile,
 		strict:   s.spec.Decoder != "" && s.spec.Decoder != software,
-		settings: "enable-max-performance=true",
+		settings: anyDecoder,
 		wanted:   s.media.platform.wanted(s.spec.Decoder, b.excluded),
 		feature:  s.media.platform.downloadFeature, download: s.media.platform.download,
 	}

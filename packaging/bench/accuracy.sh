@@ -47,7 +47,7 @@ failed=0
 # is what comes after it (see reference.mjs).
 mkdir "$work/planes"
 for image in "$images"/*.jpg; do
-	gst-launch-1.0 -q filesrc location="$image" ! ${JPEGDEC:-jpegdec} ! video/x-raw,format=I420 ! \
+	gst-launch-1.0 -q filesrc location="$image" ! jpegdec idct-method=islow ! video/x-raw,format=I420 ! \
 		filesink location="$work/planes/$(basename "$image").i420"
 done
 perch model test --json --confidence 0.01 "$images"/*.jpg >"$work/perch.jsonl"

@@ -20,7 +20,7 @@ import (
 // What a tracker is told of a stream that does not say how fast it is.
 const (
 	usualFPS      = 30
-	maxTrackedFPS = 1000
+	maxTrackedFPS = 240
 )
 
 // Detect is the short form of a workflow: one model, what counts, and nothing
