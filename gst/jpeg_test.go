@@ -14,8 +14,8 @@ import (
 func TestJPEGIsDecodedExactly(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	img := image.NewYCbCr(image.Rect(0, 0, 96, 64), image.YCbCrSubsampleRatio420)
-	for i := range img.Y { // smooth enough to be a picture, rough enough to use all frequencies
-		img.Y[i] = byte(128 + 100*((i/96)%16-8)/8 + r.IntN(24))
+	for i := range img.Y {
+		img.Y[i] = byte(r.IntN(256))
 	}
 	for i := range img.Cb {
 		img.Cb[i], img.Cr[i] = byte(100+r.IntN(60)), byte(90+r.IntN(60))
@@ -25,7 +25,7 @@ func TestJPEGIsDecodedExactly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := jpeg.Encode(f, img, &jpeg.Options{Quality: 60}); err != nil {
+	if err := jpeg.Encode(f, img, &jpeg.Options{Quality: 98}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.Seek(0, 0); err != nil {
