@@ -243,17 +243,3 @@ func patch(t testing.TB, path, old, replacement string) {
 		t.Fatal(err)
 	}
 }
-
-// boxes returns where the outermost boxes of an MP4 file begin.
-func boxes(t testing.TB, path string) map[string]int {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := map[string]int{"": len(b)}
-	for i := 0; i+8 <= len(b); i += int(binary.BigEndian.Uint32(b[i:])) {
-		at[string(b[i+4:i+8])] = i
-	}
-	return at
-}
