@@ -2,7 +2,6 @@ package gst
 
 import (
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"os"
 	"path/filepath"
