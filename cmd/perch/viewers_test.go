@@ -170,8 +170,8 @@ func TestTheConsoleShowsTheLivePicture(t *testing.T) {
 		"the camera is live":   `document.querySelector('.camera')?.dataset.state === 'live'`,
 		"people are counted":   `/[1-9]\d*\s*person/.test(document.querySelector('.camera .counts')?.innerText ?? '')`,
 		"the run is listed":    `(document.querySelector('.runs')?.innerText ?? '').includes('gate')`,
-		"nothing is offline":   `document.querySelector('#offline').hidden`,
-		"frames are processed": `Number(document.querySelector('.camera .processed').innerText.replace(/\D.*/, '')) > 0`,
+		"nothing is offline":   `document.querySelector('#offline')?.hidden`,
+		"frames are processed": `Number((document.querySelector('.camera .processed')?.innerText ?? '').replace(/\D.*/, '')) > 0`,
 	} {
 		until(t, d.log, what, func() bool {
 			got, err := chromedp.Run(tab, chromedp.Evaluate[string]("String("+js+")"))
