@@ -153,7 +153,7 @@ func (f *failure) unsupported(e *pipeline.Error, s *SourceSpec, got found) {
 // explainFile uses the words that people use of files.
 func (f *failure) explainFile(e *pipeline.Error, s *SourceSpec, got found, opened bool) {
 	e.Kind = pipeline.BadInput
-	if flaw, _ := mp4State(s.Path); flaw != "" {
+	if flaw, _ := fileState(s.Path); flaw != "" {
 		e.Err = errors.New(flaw)
 		return
 	}

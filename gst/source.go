@@ -61,7 +61,7 @@ func (s *source) Run(ctx context.Context, out pipeline.Outlet) error {
 		}
 		// decodebin swallows an error that a demuxer reports while it is being
 		// plugged in, and then nothing ever comes.
-		if flaw, playable := mp4State(s.spec.Path); !playable {
+		if flaw, playable := fileState(s.spec.Path); !playable {
 			return s.fail(pipeline.BadInput, errors.New(flaw))
 		}
 	}
@@ -315,7 +315,7 @@ func (a *attempt) ended() error {
 	got := a.player.found()
 	switch {
 	case a.spec.Kind == pipeline.SourceFile:
-		if flaw, _ := mp4State(a.spec.Path); flaw != "" {
+		if flaw, _ := fileState(a.spec.Path); flaw != "" {
 			return a.fail(pipeline.BadInput, errors.New(flaw))
 		}
 		switch {

@@ -25,6 +25,7 @@ const (
 	finishGrace      = 10 * time.Second // for what is in flight when a run is stopped
 	completeTries    = 5                // attempts to store the completion record
 	losslessInFlight = 2                // frames begun and not finished with Lossless pace
+	shortfall        = 0.9              // of the frames a container promises; fewer are worth a word
 )
 
 // A Run is one source processed by one workflow from start to end. Fill in the
@@ -355,6 +356,9 @@ func (r *Run) complete(reason Reason, cause error) (*Complete, error) {
 	}
 	c.DurationS = round3(c.EndedAt.Sub(c.StartedAt).Seconds())
 	c.Frames, c.Detections = r.books.close()
+	if want := r.books.stream().Frames; reason == EndOfStream && float64(c.Frames.In) < float64(want)*shortfall {
+		c.Errors = append(c.Errors, fmt.Sprintf("the file says it has about %d frames and %d came: it may be cut off", want, c.Frames.In))
+	}
 	if c.DurationS > 0 {
 		c.FPS = round3(float64(c.Frames.Processed) / c.DurationS)
 	}

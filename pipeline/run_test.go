@@ -177,6 +177,16 @@ func TestOneBadFrameIsCountedAndTheRunGoesOn(t *testing.T) {
 	balance(t, c, src)
 }
 
+func TestAFileThatIsShorterThanItSays(t *testing.T) {
+	for frames, want := range map[int]int{100: 0, 95: 0, 60: 1} {
+		src := &pipelinetest.Source{N: frames, Info: pipeline.StreamInfo{Frames: 100}}
+		c, err := newRun(src, &pipelinetest.Engine{}, &pipelinetest.Recorder{}, pipeline.Lossless).Run(t.Context())
+		if err != nil || c.Termination != pipeline.EndOfStream || len(c.Errors) != want {
+			t.Errorf("%d of 100 frames: %s, errors %q, %v", frames, c.Termination, c.Errors, err)
+		}
+	}
+}
+
 func TestStorageFailure(t *testing.T) {
 	full := &pipeline.Error{Op: "store results", Kind: pipeline.Storage, Err: errors.New("disk full")}
 	synctest.Test(t, func(t *testing.T) {

@@ -72,7 +72,7 @@ func (s *Store) noteFailure(err error) {
 		since = f.since
 	}
 	s.stats.failing.Store(&failure{since, err})
-	if count, _ := s.queue.size(); onceASecond(&s.stats.saidWrite) {
+	if count, _ := s.queue.size(); seldom(&s.stats.saidWrite) {
 		s.opt.Log.Error("database cannot be written, trying again", "error", err, "queued", count, "since", since.UTC().Format(time.RFC3339))
 	}
 }
@@ -92,11 +92,12 @@ func (s *Store) giveUp(batch []*op, err error) {
 	s.opt.Log.Error("queued results are lost", "error", err, "results", lost)
 }
 
-// onceASecond reports whether a second has passed since it last said so.
-func onceASecond(last *atomic.Int64) bool {
+// seldom reports whether half a minute has passed since it last said so: what
+// lasts for hours must not fill the journal.
+func seldom(last *atomic.Int64) bool {
 	now := time.Now().UnixNano()
 	was := last.Load()
-	return now-was > int64(time.Second) && last.CompareAndSwap(was, now)
+	return now-was > int64(30*time.Second) && last.CompareAndSwap(was, now)
 }
 
 // tryBatch writes batch in one transaction. It fails only with an error that
@@ -300,7 +301,7 @@ func (t *txn) committed() {
 	c.messages.Add(t.messages)
 	c.deleted.Add(t.deleted)
 	if t.outbox {
-		if t.lost > 0 && onceASecond(&c.saidFull) {
+		if t.lost > 0 && seldom(&c.saidFull) {
 			t.s.opt.Log.Warn("outbox is full: oldest messages dropped", "total", c.outboxLost.Load()+t.lost)
 		}
 		t.s.signal()

@@ -7,10 +7,41 @@ import (
 	"os"
 )
 
+// fileState says in what way a file is incomplete; "" when it is whole or
+// nothing can be told; playable when pictures may be had all the same.
+// GStreamer plays what there is of a truncated file and calls that the end.
+func fileState(path string) (flaw string, playable bool) {
+	if flaw := aviState(path); flaw != "" {
+		return flaw, true
+	}
+	return mp4State(path)
+}
+
+// aviState compares an AVI file's size with what its first RIFF chunk says
+// (Multimedia Programming Interface and Data Specifications 1.0, 1991).
+func aviState(path string) (flaw string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var h [12]byte
+	st, err := f.Stat()
+	if n, _ := io.ReadFull(f, h[:]); err != nil || n < len(h) || // shorter than a header: nothing can be told
+		string(h[:4]) != "RIFF" || string(h[8:]) != "AVI " {
+		return ""
+	}
+	// A writer that could not seek back leaves 0 or all ones: nothing is said.
+	said := int64(binary.LittleEndian.Uint32(h[4:8]))
+	if said == 0 || said == 1<<32-1 || st.Size() >= said+8 {
+		return ""
+	}
+	return fmt.Sprintf("the file is truncated: %d of %d bytes are there", st.Size(), said+8)
+}
+
 // mp4State looks at the outermost boxes of an MP4 or QuickTime file (ISO/IEC
 // 14496-12, section 4.2) and says in what way the file is incomplete; "" when
-// it is whole or something else; playable when its index is there. GStreamer
-// plays what there is of a truncated file and calls that the end.
+// it is whole or something else; playable when its index is there.
 func mp4State(path string) (flaw string, playable bool) {
 	f, err := os.Open(path)
 	if err != nil {
