@@ -31,7 +31,7 @@ test: ## run all tests, with the race detector
 
 check: ## gofmt, vet, staticcheck, and known vulnerabilities where the database is at hand
 	@packaging/deps.sh build
-	@test -z "$$(gofmt -l cmd gst mqtt pipeline storage systemd packaging | tee /dev/stderr)" || { echo "run gofmt -w on these files" >&2; exit 1; }
+	@bad=$$(gofmt -l cmd gst mqtt pipeline storage systemd packaging); test -z "$$bad" || { echo "run gofmt -w on: $$bad" >&2; exit 1; }
 	go vet -race ./...
 	GOBIN=$(CURDIR)/.build go install $(STATICCHECK)
 	GOFLAGS=-race .build/staticcheck ./...
