@@ -12,7 +12,7 @@ GOLINK  := -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help run test build check bench cross deb test-deb test-arm64 clean
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 13
 
 run: build ## install what is missing, build, and watch the sample clip in the console
 	@packaging/deps.sh run
