@@ -42,14 +42,19 @@ func modules(info *debug.BuildInfo) ([]part, error) {
 	}
 	list := []part{{Name: "Go standard library", Version: strings.TrimPrefix(info.GoVersion, "go"), Kind: "library",
 		PURL: "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go"), Source: "https://go.dev", Licence: "BSD-3-Clause", notice: string(std)}}
-	folders, err := moduleFolders()
-	if err != nil {
-		return nil, err
-	}
 	for _, m := range info.Deps {
 		if m.Replace != nil {
 			return nil, fmt.Errorf("%s is replaced by %s: say in extras.json what that is", m.Path, m.Replace.Path)
 		}
+	}
+	if len(info.Deps) == 0 {
+		return nil, errors.New("the program lists no modules: was it built with go build?")
+	}
+	folders, err := moduleFolders(info.Deps)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range info.Deps {
 		dir := folders[m.Path]
 		if dir == "" {
 			return nil, fmt.Errorf("%s is in the program, but not in the module cache: run go mod download", m.Path)
@@ -60,19 +65,23 @@ func modules(info *debug.BuildInfo) ([]part, error) {
 		}
 		list = append(list, p)
 	}
-	if len(list) < 2 {
-		return nil, errors.New("the program lists no modules: was it built with go build?")
-	}
 	return list, nil
 }
 
-func moduleFolders() (map[string]string, error) {
-	cmd := exec.Command("go", "list", "-m", "-json", "all")
+// moduleFolders says where the sources of the program's modules are. They are
+// asked for by name: a list of "all" wants the module files of the whole graph,
+// which a machine that has only built the program does not have.
+func moduleFolders(deps []*debug.Module) (map[string]string, error) {
+	args := []string{"mod", "download", "-json"}
+	for _, m := range deps {
+		args = append(args, m.Path+"@"+m.Version)
+	}
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go list -m all: %w", err)
+		return nil, fmt.Errorf("go mod download of what is in the program: %w: %s", err, out)
 	}
 	folders := map[string]string{}
 	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
