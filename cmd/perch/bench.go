@@ -21,7 +21,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"perch/cmd/internal/models"
-	"perch/gst"
 	"perch/pipeline"
 )
 
@@ -218,28 +217,4 @@ func (b *bench) memory(ctx context.Context) error {
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	return s[len(s)/2]
-}
-
-// ownCost measures the processor time that Perch itself needs for a 1080p
-// frame: a generated picture goes through everything but the model, whose
-// outputs are those of one real inference; what generating it costs is
-// measured alone and taken off.
-func (b *bench) ownCost(ctx context.Context) error {
-	const frames = 600
-	spec := gst.SourceSpec{Kind: pipeline.SourceTest, Width: 1920, Height: 1080, FPS: 30, Pace: pipeline.Lossless, MaxFrames: frames}
-	var own []float64
-	for range b.rounds {
-		full, err := b.cpuOf(ctx, spec, true)
-		if err != nil {
-			return err
-		}
-		bare, err := b.cpuOf(ctx, spec, false)
-		if err != nil {
-			return err
-		}
-		own = append(own, (full-bare).Seconds()*1000/frames)
-	}
-	_, err := fmt.Fprintf(b.out, "own processor time: %.2f ms a 1080p frame (median of %d rounds, %.2f to %.2f): sampling, decoding heads, books, database; without model and decoder\n",
-		median(own), b.rounds, slices.Min(own), slices.Max(own))
-	return err
 }

@@ -260,7 +260,7 @@ func (t *modelTest) picture(ctx context.Context, path string) error {
 	}
 	defer engine.Close()
 	start := time.Now()
-	work, err := engine.Begin(ctx, still{pic})
+	work, err := engine.Begin(ctx, still{pic: pic, seq: 1})
 	if err != nil {
 		return err
 	}
@@ -295,10 +295,14 @@ func (t *modelTest) picture(ctx context.Context, path string) error {
 }
 
 // still is a picture in Go memory, which nobody needs to give back.
-type still struct{ pic pipeline.Picture }
+type still struct {
+	pic pipeline.Picture
+	seq uint64
+	pts time.Duration
+}
 
 func (s still) Info() pipeline.FrameInfo {
-	return pipeline.FrameInfo{Seq: 1, Wall: time.Now(), Width: s.pic.Width, Height: s.pic.Height}
+	return pipeline.FrameInfo{Seq: s.seq, PTS: s.pts, Wall: time.Now(), Width: s.pic.Width, Height: s.pic.Height}
 }
 func (s still) Picture() pipeline.Picture { return s.pic }
 func (s still) Retain() pipeline.Frame    { return s }

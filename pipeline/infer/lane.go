@@ -15,6 +15,7 @@ import (
 // [Slot] lends out. All of it is allocated when the model opens, except
 // outputs whose shape is not known before they are there.
 type lane struct {
+	note   any // see Slot.SetNote; owned by who holds the slot
 	in     []*buffer
 	inVals []ort.Value // one frame each; nil where the graph always takes more
 	half   [][]float32 // what the caller fills of a float16 input; nil for others

@@ -109,6 +109,13 @@ func (s *Session) Lease(ctx context.Context) (*Slot, error) {
 // Input is the image input.
 func (sl *Slot) Input() Input { return sl.input(sl.s.plan.primary) }
 
+// Note is what SetNote last said of this slot, by whoever leased it then; nil
+// at first. It is for what the input's memory holds from an earlier frame.
+func (sl *Slot) Note() any { return sl.lane.note }
+
+// SetNote leaves a note for the next that leases this slot.
+func (sl *Slot) SetNote(v any) { sl.lane.note = v }
+
 // Float32 is the image input's memory if that is of float32 or float16, else nil.
 func (sl *Slot) Float32() []float32 { return sl.Input().Float32() }
 

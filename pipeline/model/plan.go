@@ -6,6 +6,7 @@ import "perch/pipeline"
 // and the rows that it is blended into.
 type plan struct {
 	Transform
+	padding    Padding // names this plan
 	nv12       bool
 	fx, fy     int // luma samples averaged for one node
 	nodeCols   int
@@ -25,6 +26,7 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 	t := newTransform(in, pic.Width, pic.Height)
 	p := plan{
 		Transform: t,
+		padding:   new(byte),
 		nv12:      pic.Format == pipeline.NV12,
 		fx:        min(boxFactor(float64(pic.Width)/float64(t.Width)), pic.Width),
 		fy:        min(boxFactor(float64(pic.Height)/float64(t.Height)), pic.Height),

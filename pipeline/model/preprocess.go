@@ -44,25 +44,41 @@ func (p *Preprocessor) Len() int { return p.in.Width * p.in.Height * p.in.Colour
 // elements in the model's layout, each (v*scale - mean) / std. It writes all of
 // dst, so that slots of a batch may be shared between cameras.
 func (p *Preprocessor) Fill(dst []float32, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.f32, pic)
+	return fill(p, dst, p.f32, pic, nil)
+}
+
+// Padding says for which Preprocessor and size of picture the pad around a
+// picture has been written.
+type Padding *byte
+
+// Refill is Fill for memory that keeps what was written to it. padded is what
+// the last Refill of dst returned, by whichever Preprocessor, nil at first:
+// where the pad is there already it is not written again, which for a wide
+// picture is nearly half of dst.
+func (p *Preprocessor) Refill(dst []float32, pic pipeline.Picture, padded Padding) (Transform, Padding, error) {
+	t, err := fill(p, dst, p.f32, pic, padded)
+	if err != nil {
+		return t, nil, err
+	}
+	return t, p.plan.padding, nil
 }
 
 // FillBytes is Fill for uint8 inputs.
 func (p *Preprocessor) FillBytes(dst []uint8, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.u8, pic)
+	return fill(p, dst, p.u8, pic, nil)
 }
 
 // FillInt32 is Fill for int32 inputs.
 func (p *Preprocessor) FillInt32(dst []int32, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.i32, pic)
+	return fill(p, dst, p.i32, pic, nil)
 }
 
 // FillHalf is Fill for float16 inputs; dst holds the bits of IEEE 754 half floats.
 func (p *Preprocessor) FillHalf(dst []uint16, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.f16, pic)
+	return fill(p, dst, p.f16, pic, nil)
 }
 
-func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pipeline.Picture) (Transform, error) {
+func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pipeline.Picture, padded Padding) (Transform, error) {
 	fail := func(err error) (Transform, error) {
 		return Transform{}, &pipeline.Error{Op: "sample picture", Kind: pipeline.BadInput, Err: err}
 	}
@@ -79,7 +95,7 @@ func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pip
 	if p.in.Layout == NHWC {
 		fillInterleaved(p, dst, tables, &pic)
 	} else {
-		fillPlanar(p, dst, tables, &pic)
+		fillPlanar(p, dst, tables, &pic, padded != nil && padded == p.plan.padding)
 	}
 	return p.plan.Transform, nil
 }
@@ -99,13 +115,16 @@ func (p *Preprocessor) prepare(pic pipeline.Picture) {
 
 // fillPlanar writes NCHW. Only the rows and columns that the picture fills are
 // sampled; the rest is the pad value.
-func fillPlanar[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic *pipeline.Picture) {
+func fillPlanar[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic *pipeline.Picture, padded bool) {
 	w, t, n := p.in.Width, &p.plan.Transform, p.in.Colour.channels()
 	area := w * p.in.Height
 	first, last := t.Top*w, (t.Top+t.Height)*w
 	var out [3][]T
 	for c := range n {
 		out[c] = dst[c*area : (c+1)*area]
+		if padded {
+			continue
+		}
 		pad := tables[c][tableBias+4*p.in.Pad]
 		set(out[c][:first], pad)
 		set(out[c][last:], pad)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -281,5 +282,40 @@ func TestFillErrors(t *testing.T) {
 		if err := c.call(); err == nil || !strings.Contains(err.Error(), c.want) || pipeline.KindOf(err) != pipeline.BadInput {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Refill must leave the same input as Fill, whoever used the memory before.
+func TestRefillWritesThePadWhenItIsNotThere(t *testing.T) {
+	m, err := Open(testManifest("yolov8", 64, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide, tall := noise(pipeline.NewPicture(64, 16), 1), noise(pipeline.NewPicture(16, 64), 2)
+	a, b, fresh := m.NewPreprocessor(), m.NewPreprocessor(), m.NewPreprocessor()
+	shared := make([]float32, a.Len())
+	want := make([]float32, a.Len())
+	var padded Padding
+	for i, step := range []struct {
+		p   *Preprocessor
+		pic pipeline.Picture
+	}{{a, wide}, {a, wide}, {b, wide}, {a, tall}, {a, wide}, {b, tall}, {b, tall}} {
+		if _, padded, err = step.p.Refill(shared, step.pic, padded); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fresh.Fill(want, step.pic); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(shared, want) {
+			t.Errorf("step %d: Refill differs from Fill", i)
+		}
+	}
+	// Where it says that the pad is there, it is not touched.
+	shared[0] = 7
+	if _, _, err = b.Refill(shared, tall, padded); err != nil || shared[0] != 7 {
+		t.Errorf("the pad was written again: %v, %v", shared[0], err)
+	}
+	if _, p, err := a.Refill(shared, pipeline.Picture{}, padded); err == nil || p != nil {
+		t.Error("a picture without a size was taken")
 	}
 }

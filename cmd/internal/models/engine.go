@@ -174,7 +174,10 @@ func (e *engine) fill(slot *infer.Slot, pic pipeline.Picture) (model.Transform, 
 	}
 	switch {
 	case slot.Float32() != nil:
-		return e.pre.Fill(slot.Float32(), pic)
+		padded, _ := slot.Note().(model.Padding)
+		t, padded, err := e.pre.Refill(slot.Float32(), pic, padded)
+		slot.SetNote(padded)
+		return t, err
 	case slot.Uint8() != nil:
 		return e.pre.FillBytes(slot.Uint8(), pic)
 	case slot.Int32() != nil:
