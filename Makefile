@@ -17,7 +17,7 @@ help: ## show this
 run: build ## install what is missing, build, and watch the sample clip in the console
 	@packaging/deps.sh run
 	@packaging/fetch.sh ort clip
-	PERCH_DATA_DIR=$(STATE) PERCH_CACHE_DIR=$(STATE)/cache PERCH_MODELS_LIBRARY=$(ORT_LIB) \
+	PERCH_DATA_DIR=$(STATE) PERCH_CACHE_DIR=$(STATE)/cache PERCH_MODELS_ONNXRUNTIME=$(ORT_LIB) \
 	PERCH_CAMERAS_SAMPLE_URL=$(SAMPLE) bin/perch run --config packaging/sample/perch.yaml
 
 build: ## write bin/perch

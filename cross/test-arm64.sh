@@ -54,7 +54,7 @@ frames() { # KIND COMMAND...: one line a frame, without the time at which it was
 	run=$(sed 's/.*"run_id":"\([^"]*\)".*/\1/' "$work/$kind.json")
 	"$@" export --format jsonl --data-dir "$work/$kind" "$run" 2>/dev/null | sed 's/"time":"[^"]*",//' >"$work/$kind.frames"
 }
-GST_REGISTRY=$work/native.bin PERCH_MODELS_LIBRARY=$ort frames amd64 "$native"
+GST_REGISTRY=$work/native.bin PERCH_MODELS_ONNXRUNTIME=$ort frames amd64 "$native"
 frames arm64 arm64
 if grep -q '"termination_reason":"end_of_stream"' "$work/arm64.json"; then ok "process: a record, end of stream"; else bad "process: $(cat "$work/arm64.json")"; fi
 

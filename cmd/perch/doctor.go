@@ -163,7 +163,7 @@ func (p *parts) modelFinding(ctx context.Context, id string) doctor.Finding {
 	f := doctor.Finding{Name: "model " + id, Status: doctor.Good, Found: "runs on " + choice.Name}
 	if choice.Why != "" {
 		f.Status, f.Found = doctor.Warning, f.Found+"; "+choice.Why
-		f.Hint = "on a Jetson, put a GPU build of ONNX Runtime into /usr/lib/perch/gpu or name it with models.library"
+		f.Hint = "on a Jetson, put a GPU build of ONNX Runtime into /usr/lib/perch/gpu or name it with models.onnxruntime"
 	}
 	return f
 }

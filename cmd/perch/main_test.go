@@ -33,7 +33,7 @@ func perch(t *testing.T, ctx context.Context, dir string, args ...string) *exec.
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), "PERCH_TEST_BE_PERCH=1", "PERCH_DATA_DIR="+dir, "PERCH_CACHE_DIR="+filepath.Join(dir, "cache"),
-		"PERCH_MODELS_LIBRARY="+os.Getenv("PERCH_ORT_LIB"))
+		"PERCH_MODELS_ONNXRUNTIME="+os.Getenv("PERCH_ORT_LIB"))
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd

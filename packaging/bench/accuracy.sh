@@ -14,7 +14,7 @@ bin=$(realpath "${1:?usage: accuracy.sh PERCH}")
 # Perch refuses variables of its name that it does not know.
 perch() {
 	env -u PERCH_TEST_DATA -u PERCH_TEST_CLIP -u PERCH_ORT_LIB -u PERCH_CACHE \
-		${PERCH_ORT_LIB:+PERCH_MODELS_LIBRARY="$PERCH_ORT_LIB"} "$bin" "$@"
+		${PERCH_ORT_LIB:+PERCH_MODELS_ONNXRUNTIME="$PERCH_ORT_LIB"} "$bin" "$@"
 }
 here=$(dirname "$(realpath "$0")")
 model=$here/../models/nanodet-416

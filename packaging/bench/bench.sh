@@ -13,7 +13,7 @@ sample=$(dirname "$PERCH_TEST_CLIP")/sample.mp4
 
 echo "== speed: perch bench"
 # Thirteen passes over the clip's 795 frames are more than 10,000.
-PERCH_MODELS_LIBRARY=$PERCH_ORT_LIB "$bin" bench --rounds 5 --memory-passes 13 "$sample"
+PERCH_MODELS_ONNXRUNTIME=$PERCH_ORT_LIB "$bin" bench --rounds 5 --memory-passes 13 "$sample"
 
 echo "== accuracy"
 "$here/accuracy.sh" "$bin"

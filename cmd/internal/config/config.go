@@ -79,7 +79,7 @@ type Storage struct {
 type Models struct {
 	Default   string   `yaml:"default" default:"nanodet-416" doc:"The model of every camera that names none."`
 	Dir       Path     `yaml:"dir" doc:"Folder of added models. Empty: data_dir/models."`
-	Library   Path     `yaml:"library" doc:"ONNX Runtime's library, libonnxruntime.so. Empty: the one that came with Perch."`
+	Library   Path     `yaml:"onnxruntime" doc:"ONNX Runtime's library, libonnxruntime.so. Empty: the one that came with Perch."`
 	Providers []string `yaml:"providers" default:"tensorrt,cuda,cpu" enum:"tensorrt|cuda|cpu" doc:"What models may run on, best first. The first that works is taken."`
 	Strict    bool     `yaml:"strict" doc:"Refuse to start when the first of models.providers does not work, instead of taking the next."`
 	Threads   int      `yaml:"threads" default:"0" min:"0" max:"64" doc:"Threads of a model on the CPU. 0: chosen from the number of cores."`

@@ -11,7 +11,7 @@ import (
 const (
 	variablePrefix = "PERCH_"
 	testPrefix     = "PERCH_TEST_"
-	libraryAlias   = "PERCH_ORT_LIB" // another name of PERCH_MODELS_LIBRARY
+	libraryAlias   = "PERCH_ORT_LIB" // another name of PERCH_MODELS_ONNXRUNTIME
 )
 
 // variable returns the name of the environment variable of a path:
@@ -42,7 +42,7 @@ func applyEnvironment(r *report, cfg *Config, environ []string) {
 	for _, name := range names {
 		alias := name
 		if name == libraryAlias {
-			if alias = variable("models", "library"); values[alias] != "" {
+			if alias = variable("models", "onnxruntime"); values[alias] != "" {
 				continue // the real name wins
 			}
 		}

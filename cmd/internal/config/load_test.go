@@ -330,7 +330,7 @@ func TestNothingButDefaults(t *testing.T) {
 	if err != nil || c.Models.Library != "/lib/ort.so" || c.Storage.MaxAge != Duration(30*24*time.Hour) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	c, err = Load("", []string{"PERCH_MODELS_LIBRARY=/a.so", "PERCH_ORT_LIB=/b.so"})
+	c, err = Load("", []string{"PERCH_MODELS_ONNXRUNTIME=/a.so", "PERCH_ORT_LIB=/b.so"})
 	if err != nil || c.Models.Library != "/a.so" {
 		t.Errorf("the real name does not win: %+v, %v", c, err)
 	}

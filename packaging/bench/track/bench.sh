@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 detections=${1:-$work/detections.jsonl}
 if [ $# -eq 0 ]; then
 	clip=${PERCH_TEST_CLIP:?is the sample clip, or give a file of detections}
-	PERCH_MODELS_LIBRARY=${PERCH_ORT_LIB:?is the library of ONNX Runtime} "$root/bin/perch" process \
+	PERCH_MODELS_ONNXRUNTIME=${PERCH_ORT_LIB:?is the library of ONNX Runtime} "$root/bin/perch" process \
 		--data-dir "$work/data" --json --confidence 0.1 --classes person "$clip" >"$work/run.json" 2>"$work/log" ||
 		{ cat "$work/log" >&2; exit 1; }
 	run=$(sed -n 's/.*"run_id":"\([^"]*\)".*/\1/p' "$work/run.json")
