@@ -30,6 +30,7 @@ type Detection struct {
 	Score     float32
 	Track     TrackID
 	Keypoints []Keypoint // nil unless the model has them
+	Mask      *Mask      // nil unless the model has them
 }
 
 // A Stage is one timed part of a frame's way through a run.
@@ -50,13 +51,16 @@ var stageNames = [NumStages]string{"queue", "preprocess", "inference", "postproc
 
 func (s Stage) String() string { return stageNames[s] }
 
-// A Result is everything learned from one frame. It is plain data and may be
-// kept; whoever receives one must not change it.
+// A Result is everything learned from one frame. But for Outputs it is plain
+// data and may be kept; whoever receives one must not change it.
 type Result struct {
 	Run        string // run id
 	Frame      FrameInfo
 	Detections []Detection
 	Events     []Event
+	Deliveries []Delivery               // stored with the result, sent later
+	Errors     []string                 // what failed on this frame although the run goes on
+	Outputs    Outputs                  // nil when the engine is no workflow; gone when the frame is
 	Took       [NumStages]time.Duration // zero where a stage did not happen
 }
 
