@@ -58,6 +58,7 @@ func (cam *Camera) check(r *report, at string) {
 			r.bad(at+".classes["+strconv.Itoa(i)+"]", "is empty; name a class of the model, or remove it")
 		}
 	}
+	cam.checkWorkflow(r, at)
 	if cam.URL == "" {
 		r.bad(at+".url", "is missing; write for example url: rtsp://host/stream, v4l2:///dev/video0, csi://0 or the path of a file")
 		return

@@ -11,21 +11,25 @@ package config
 // is: the defaults, the bounds, the reference and the names of the environment
 // variables are read from them.
 type Config struct {
-	Device   Device             `yaml:"device"`
-	HTTP     HTTP               `yaml:"http"`
-	DataDir  Path               `yaml:"data_dir" default:"/var/lib/perch" doc:"Folder of what must survive: results, models, the device's id. A relative path starts at the folder of this file."`
-	CacheDir Path               `yaml:"cache_dir" default:"/var/cache/perch" doc:"Folder of what can be made again: TensorRT engines, GStreamer's registry."`
-	Log      Log                `yaml:"log"`
-	MQTT     MQTT               `yaml:"mqtt"`
-	Storage  Storage            `yaml:"storage"`
-	Models   Models             `yaml:"models"`
-	Platform Platform           `yaml:"platform"`
-	Preview  Preview            `yaml:"preview"`
-	WebRTC   WebRTC             `yaml:"webrtc"`
-	Cameras  map[string]*Camera `yaml:"cameras"`
+	Device    Device             `yaml:"device"`
+	HTTP      HTTP               `yaml:"http"`
+	DataDir   Path               `yaml:"data_dir" default:"/var/lib/perch" doc:"Folder of what must survive: results, models, the device's id. A relative path starts at the folder of this file."`
+	CacheDir  Path               `yaml:"cache_dir" default:"/var/cache/perch" doc:"Folder of what can be made again: TensorRT engines, GStreamer's registry."`
+	Log       Log                `yaml:"log"`
+	MQTT      MQTT               `yaml:"mqtt"`
+	Storage   Storage            `yaml:"storage"`
+	Models    Models             `yaml:"models"`
+	Platform  Platform           `yaml:"platform"`
+	Preview   Preview            `yaml:"preview"`
+	WebRTC    WebRTC             `yaml:"webrtc"`
+	Sessions  Sessions           `yaml:"sessions"`
+	Workflows Workflows          `yaml:"workflows"`
+	SMTP      SMTP               `yaml:"smtp"`
+	Cameras   map[string]*Camera `yaml:"cameras"`
 
 	file   string
 	origin map[string]origin // where each value that was set came from, by path
+	notes  []string
 }
 
 // Device says who this device is.
@@ -110,25 +114,29 @@ type WebRTC struct {
 
 // A Camera is one source and what is done with it.
 type Camera struct {
-	URL          URL      `yaml:"url" doc:"Where the pictures come from: rtsp://host/path, http://host/video.mjpg, a file, v4l2:///dev/video0, csi://0 or test://."`
-	Enabled      bool     `yaml:"enabled" default:"true" doc:"Whether it runs."`
-	Username     string   `yaml:"username" doc:"Who to be at the camera."`
-	Password     Secret   `yaml:"password" doc:"Its password. Never shown."`
-	PasswordFile Path     `yaml:"password_file" doc:"A file whose first line is the password."`
-	Transport    string   `yaml:"transport" default:"auto" enum:"auto|tcp|udp" doc:"How RTSP brings the pictures. auto: UDP, then TCP."`
-	Latency      Duration `yaml:"latency" default:"200ms" min:"0s" max:"10s" doc:"How long RTSP waits for packets that are late."`
-	Model        string   `yaml:"model" doc:"The model that runs on it. Empty: models.default."`
-	Confidence   float64  `yaml:"confidence" default:"0" min:"0" max:"1" doc:"Detections with a lower score do not count. 0: the model's own value."`
-	IoU          float64  `yaml:"iou" default:"0" min:"0" max:"1" doc:"Of two boxes that overlap more than this, the better one stays. 0: the model's own value."`
-	Classes      []string `yaml:"classes" doc:"Only these classes count. Empty: all."`
-	Track        bool     `yaml:"track" default:"true" doc:"Follow objects from frame to frame and give each a number (ByteTrack)."`
-	Keep         string   `yaml:"keep" enum:"every|changes|events" doc:"As storage.keep, for this camera. Empty: storage.keep."`
-	StallAfter   Duration `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled and opened anew."`
-	Loop         bool     `yaml:"loop" doc:"Play a file again and again, at its own speed, as a camera would."`
-	Width        int      `yaml:"width" default:"0" min:"0" max:"7680" doc:"Width to ask of a v4l2, csi or test camera, in pixels. 0: its own."`
-	Height       int      `yaml:"height" default:"0" min:"0" max:"4320" doc:"Height to ask for, in pixels. 0: its own."`
-	FPS          float64  `yaml:"fps" default:"0" min:"0" max:"240" doc:"Pictures a second to ask for. 0: its own."`
-	Decoder      string   `yaml:"decoder" doc:"The element that decodes this camera, whatever the platform says."`
+	URL                URL        `yaml:"url" doc:"Where the pictures come from: rtsp://host/path, http://host/video.mjpg, a file, v4l2:///dev/video0, csi://0 or test://."`
+	Enabled            bool       `yaml:"enabled" default:"true" doc:"Whether it runs."`
+	Username           string     `yaml:"username" doc:"Who to be at the camera."`
+	Password           Secret     `yaml:"password" doc:"Its password. Never shown."`
+	PasswordFile       Path       `yaml:"password_file" doc:"A file whose first line is the password."`
+	Transport          string     `yaml:"transport" default:"auto" enum:"auto|tcp|udp" doc:"How RTSP brings the pictures. auto: UDP, then TCP."`
+	Latency            Duration   `yaml:"latency" default:"200ms" min:"0s" max:"10s" doc:"How long RTSP waits for packets that are late."`
+	Model              string     `yaml:"model" doc:"The model that runs on it. Empty: models.default."`
+	Confidence         float64    `yaml:"confidence" default:"0" min:"0" max:"1" doc:"Detections with a lower score do not count. 0: the model's own value."`
+	IoU                float64    `yaml:"iou" default:"0" min:"0" max:"1" doc:"Of two boxes that overlap more than this, the better one stays. 0: the model's own value."`
+	Classes            []string   `yaml:"classes" doc:"Only these classes count. Empty: all."`
+	Track              bool       `yaml:"track" default:"true" doc:"Follow objects from frame to frame and give each a number (ByteTrack)."`
+	Workflow           string     `yaml:"workflow" doc:"The workflow that runs on it: a name in workflows.dir, or the path of a JSON file. Empty: the model, the tracker, and the zones and lines below."`
+	WorkflowParameters Parameters `yaml:"workflow_parameters" doc:"Values for the workflow's inputs, by name."`
+	Zones              Zones      `yaml:"zones" doc:"Areas by name, each a list of corners [x, y] in pixels of the picture: {yard: [[0, 0], [640, 0], [640, 360]]}. Entering and leaving them, and how many are inside, is told."`
+	Lines              Lines      `yaml:"lines" doc:"Lines by name, each two points [x, y] in pixels of the picture: {gate: [[0, 200], [640, 200]]}. Crossings are counted, in each direction."`
+	Keep               string     `yaml:"keep" enum:"every|changes|events" doc:"As storage.keep, for this camera. Empty: storage.keep."`
+	StallAfter         Duration   `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled and opened anew."`
+	Loop               bool       `yaml:"loop" doc:"Play a file again and again, at its own speed, as a camera would."`
+	Width              int        `yaml:"width" default:"0" min:"0" max:"7680" doc:"Width to ask of a v4l2, csi or test camera, in pixels. 0: its own."`
+	Height             int        `yaml:"height" default:"0" min:"0" max:"4320" doc:"Height to ask for, in pixels. 0: its own."`
+	FPS                float64    `yaml:"fps" default:"0" min:"0" max:"240" doc:"Pictures a second to ask for. 0: its own."`
+	Decoder            string     `yaml:"decoder" doc:"The element that decodes this camera, whatever the platform says."`
 
 	FromFile Secret `yaml:"-" json:"-"` // what PasswordFile holds; filled in by Load
 }

@@ -57,7 +57,7 @@ func decode(r *report, path string, n *node, v reflect.Value) {
 		}
 		return
 	}
-	if isScalar(v.Type()) {
+	if isScalar(v.Type()) && !isGroup(v.Type()) {
 		decodeScalar(r, path, n, v)
 		return
 	}

@@ -26,20 +26,17 @@ func upperSnake(s string) string {
 
 // applyEnvironment stores the variables of environ, each "NAME=value", in cfg.
 func applyEnvironment(r *report, cfg *Config, environ []string) {
-	values := map[string]string{}
+	values, all := map[string]string{}, map[string]string{}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
+		all[name] = value
 		if strings.HasPrefix(name, variablePrefix) && !strings.HasPrefix(name, testPrefix) {
 			values[name] = value
 		}
 	}
-	var names []string
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	applyUpstream(r, cfg, all)
 	inFile := cfg.CameraNames()
-	for _, name := range names {
+	for _, name := range sortedNames(values) {
 		alias := name
 		if name == libraryAlias {
 			if alias = variable("models", "onnxruntime"); values[alias] != "" {
@@ -164,7 +161,7 @@ func assign(r *report, cfg *Config, name string, path []string, text string) {
 	}
 	// What the file said about the parts of this value does not count any more.
 	for p := range r.origin {
-		if strings.HasPrefix(p, dotted+"[") {
+		if strings.HasPrefix(p, dotted+"[") || strings.HasPrefix(p, dotted+".") {
 			delete(r.origin, p)
 		}
 	}

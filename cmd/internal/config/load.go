@@ -134,9 +134,16 @@ func (c *Config) resolve(r *report, dir string) {
 		switch v.Type() {
 		case reflect.TypeFor[Path]():
 			v.SetString(string(Path(v.String()).under(dir)))
+		case reflect.TypeFor[[]Path]():
+			for i := range v.Len() {
+				v.Index(i).SetString(string(Path(v.Index(i).String()).under(dir)))
+			}
 		}
 	})
 	for _, cam := range c.Cameras {
+		if isWorkflowPath(cam.Workflow) {
+			cam.Workflow = string(Path(cam.Workflow).under(dir))
+		}
 		if kind, where := cam.URL.Source(); kind == pipeline.SourceFile && where != "" {
 			cam.URL = URL(Path(where).under(dir))
 		}
@@ -187,6 +194,7 @@ func (c *Config) readSecrets(r *report) {
 		return secret
 	}
 	c.MQTT.FromFile = read("mqtt.password_file", c.MQTT.PasswordFile)
+	c.SMTP.FromFile = read("smtp.password_file", c.SMTP.PasswordFile)
 	for name, cam := range c.Cameras {
 		cam.FromFile = read("cameras."+name+".password_file", cam.PasswordFile)
 	}

@@ -167,6 +167,8 @@ func typeName(t reflect.Type) string {
 		return "number"
 	case reflect.Slice:
 		return "list"
+	case reflect.Map:
+		return "group"
 	}
 	return "text"
 }

@@ -144,6 +144,9 @@ func (c Config) Format(f fmt.State, _ rune) { writeYAML(f, c) }
 // Format writes the section as YAML, whatever the verb.
 func (m MQTT) Format(f fmt.State, _ rune) { writeYAML(f, m) }
 
+// Format writes the section as YAML, whatever the verb.
+func (s SMTP) Format(f fmt.State, _ rune) { writeYAML(f, s) }
+
 // Format writes the camera as YAML, whatever the verb.
 func (c Camera) Format(f fmt.State, _ rune) { writeYAML(f, c) }
 

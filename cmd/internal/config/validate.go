@@ -30,6 +30,9 @@ func (c *Config) validate(r *report) {
 			r.bad("webrtc.addresses["+strconv.Itoa(i)+"]", "%s is not an IP address", shown(a))
 		}
 	}
+	c.checkSessions(r)
+	c.checkWorkflows(r)
+	c.checkSMTP(r)
 	c.checkCameras(r)
 }
 
@@ -94,10 +97,14 @@ func checkText(r *report, path, s string, limit int) {
 func (c *Config) checkHTTP(r *report) {
 	checkListen(r, "http.listen", c.HTTP.Listen)
 	for i, o := range c.HTTP.AllowedOrigins {
-		u, err := url.Parse(o)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path+u.RawQuery+u.Fragment != "" || u.User != nil {
-			r.bad("http.allowed_origins["+strconv.Itoa(i)+"]", "%s is not an origin; write for example https://console.example.org, each one you mean, without a path", shown(redact(o)))
-		}
+		checkOrigin(r, "http.allowed_origins["+strconv.Itoa(i)+"]", o)
+	}
+}
+
+func checkOrigin(r *report, path, origin string) {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Path+u.RawQuery+u.Fragment != "" || u.User != nil {
+		r.bad(path, "%s is not an origin; write for example https://console.example.org, each one you mean, without a path", shown(redact(origin)))
 	}
 }
 
