@@ -6,36 +6,47 @@ import (
 	"perch/pipeline"
 )
 
-func classificationFamily() family {
-	return family{
-		name:  "classification",
-		about: "one output [1,C], C at least 2: a logit or probability for each class",
-		task:  Classification,
-		head: func(h *Head, _ *Input) {
-			orDefault(&h.Activation, Auto)
-			orDefault(&h.Confidence, 0.1)
+const multiLabelFamily = "multi-label"
+
+func classifierFamilies() []family {
+	stretched := func(in *Input) { in.Scale, in.Resize = 1.0/255, Stretch }
+	return []family{
+		{
+			name:  "classification",
+			about: "one output [1,C], C at least 2: a logit or probability for each class",
+			task:  Classification,
+			head: func(h *Head, _ *Input) {
+				orDefault(&h.Activation, Auto)
+				orDefault(&h.Confidence, 0.1)
+			},
+			input: stretched, match: matchClassifier, open: openClassifier,
+		}, {
+			name: multiLabelFamily, like: "classification",
+			about: "one output [1,C], C at least 2: a logit for each class, of which several may be right (the same output as classification)",
+			task:  MultiLabel,
+			head:  func(h *Head, _ *Input) { orDefault(&h.Activation, Sigmoid) },
+			input: stretched, open: openClassifier,
 		},
-		input: func(in *Input) { in.Scale, in.Resize = 1.0/255, Stretch },
-		match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
-			if len(outs) != 1 {
-				return 0, false
-			}
-			s := outs[0].Shape
-			if len(s) < 2 || s[0] > 1 || s[1] < 2 {
-				return 0, false
-			}
-			for _, d := range s[2:] {
-				if d != 1 {
-					return 0, false
-				}
-			}
-			return int(s[1]), true
-		},
-		open: openClassification,
 	}
 }
 
-func openClassification(m *Manifest) decodeFunc {
+func matchClassifier(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
+	if len(outs) != 1 {
+		return 0, false
+	}
+	s := outs[0].Shape
+	if len(s) < 2 || s[0] > 1 || s[1] < 2 {
+		return 0, false
+	}
+	for _, d := range s[2:] {
+		if d != 1 {
+			return 0, false
+		}
+	}
+	return int(s[1]), true
+}
+
+func openClassifier(m *Manifest) decodeFunc {
 	return func(d *Decoder, outs []Tensor) error {
 		if len(outs) != 1 || len(outs[0].Data) < 2 {
 			return mismatch(outs, m.family().about)
@@ -51,8 +62,11 @@ func openClassification(m *Manifest) decodeFunc {
 		}
 		whole := pipeline.Box{X1: float32(m.Input.Width), Y1: float32(m.Input.Height)}
 		for i, v := range values {
-			if soft {
+			switch {
+			case soft:
 				v = float32(math.Exp(float64(v)-top) * factor)
+			case m.Head.Activation == Sigmoid:
+				v = sigmoid(v)
 			}
 			if v < d.params.Confidence {
 				continue

@@ -100,6 +100,8 @@ func newTables[T element](in *Input, as func(float64) T) *[3]*[tableSize]T {
 	return &tables
 }
 
+func asFloat(v float64) float32 { return float32(v) }
+
 // asUint8 and asInt32 round to the nearest value that the type has.
 func asUint8(v float64) uint8 { return uint8(min(max(math.Floor(v+0.5), 0), 255)) }
 func asInt32(v float64) int32 {

@@ -13,27 +13,50 @@ import (
 // is left out is counted in DecoderStats.Truncated.
 const maxCandidates = 4096
 
-// Params are the choices of a run.
+// Params are the choices of one picture; [Model.Params] has the model's own.
 type Params struct {
 	Confidence    float32 // smallest score that is kept, 0 to 1
 	IoU           float32 // a box that overlaps a better one of its class by more is dropped; 1 keeps all
 	MaxDetections int     // at most so many of one picture, the best
+	MaxCandidates int     // suppression looks at so many, the best; 0 and what is above 4096 is 4096
 	Classes       []int   // only these; nil for all
 	ClassAgnostic bool    // suppress across classes
+
+	// KeypointConfidence: a key point that scores less keeps its place with
+	// score 0, so that point i is always the one that is named i-th.
+	KeypointConfidence float32
+	Masks              MaskMode // how masks are made of what segmentation gave
 }
+
+// A MaskMode is how a mask is made, which the model gives at a fraction of the
+// frame's resolution.
+type MaskMode uint8
+
+// The ways to make masks.
+const (
+	MaskAccurate MaskMode = iota // interpolated bilinearly to the frame, then cut at the threshold
+	MaskFast                     // cut at the model's resolution, then the nearest value for each pixel of the frame
+	MaskNone                     // detections without masks
+)
 
 // Params returns what the manifest recommends.
 func (m *Model) Params() Params {
 	p := Params{Confidence: m.manifest.Head.Confidence, IoU: m.manifest.Head.IoU, MaxDetections: 300}
-	if m.manifest.Task == Classification {
+	if m.manifest.Task.Scores() {
 		p.MaxDetections = 5
 	}
 	return p
 }
 
 func (p Params) check() error {
-	if !(p.Confidence >= 0 && p.Confidence <= 1) || !(p.IoU >= 0 && p.IoU <= 1) || p.MaxDetections < 1 {
-		return fmt.Errorf("confidence %v and iou %v must be 0 to 1, max detections %d at least 1", p.Confidence, p.IoU, p.MaxDetections)
+	if !(p.Confidence >= 0 && p.Confidence <= 1) || !(p.IoU >= 0 && p.IoU <= 1) || p.MaxDetections < 1 || p.MaxCandidates < 0 {
+		return fmt.Errorf("confidence %v and iou %v must be 0 to 1, max detections %d at least 1, max candidates %d not negative", p.Confidence, p.IoU, p.MaxDetections, p.MaxCandidates)
+	}
+	if !(p.KeypointConfidence >= 0 && p.KeypointConfidence <= 1) {
+		return fmt.Errorf("key point confidence %v must be 0 to 1", p.KeypointConfidence)
+	}
+	if p.Masks > MaskNone {
+		return fmt.Errorf("there is no mask mode %d", p.Masks)
 	}
 	return nil
 }
@@ -54,6 +77,7 @@ type Decoder struct {
 	allowed []bool // by class; nil for all
 	found   []candidate
 	points  []pipeline.Keypoint // of all candidates, one after the other
+	names   []string            // of classes that the manifest does not name, as far as they were seen
 	best    []float32           // scratch of heads
 	bestOf  []int32
 	stats   DecoderStats
@@ -81,29 +105,42 @@ func (d *Decoder) Stats() DecoderStats { return d.stats }
 // the order of the outputs. The same outputs give the same detections. The
 // result is the caller's; outs is not kept.
 func (d *Decoder) Decode(outs []Tensor, t Transform, p Params) ([]pipeline.Detection, error) {
-	fail := func(err error) ([]pipeline.Detection, error) {
-		return nil, &pipeline.Error{Op: "decode outputs of model", On: d.m.manifest.ID, Kind: pipeline.BadInput, Err: err}
-	}
-	if err := p.check(); err != nil {
-		return fail(err)
-	}
+	return d.Append(nil, outs, t, p)
+}
+
+// Append is Decode into memory of the caller's: it appends to dst. Key points
+// and masks are allocated; nothing else is once dst is large enough. dst comes
+// back unchanged with an error.
+func (d *Decoder) Append(dst []pipeline.Detection, outs []Tensor, t Transform, p Params) ([]pipeline.Detection, error) {
 	if t.Width <= 0 || t.Height <= 0 {
-		return fail(fmt.Errorf("the transform is empty"))
+		return dst, d.failed(fmt.Errorf("the transform is empty"))
+	}
+	if err := d.find(outs, p); err != nil {
+		return dst, d.failed(err)
+	}
+	if d.m.manifest.Task.Scores() {
+		return d.classes(dst, t), nil
+	}
+	d.suppress()
+	return d.boxes(dst, t), nil
+}
+
+func (d *Decoder) failed(err error) error {
+	return &pipeline.Error{Op: "decode outputs of model", On: d.m.manifest.ID, Kind: pipeline.BadInput, Err: err}
+}
+
+// find makes candidates of the outputs.
+func (d *Decoder) find(outs []Tensor, p Params) error {
+	if err := p.check(); err != nil {
+		return err
 	}
 	for i := range outs {
 		if err := outs[i].check(); err != nil {
-			return fail(err)
+			return err
 		}
 	}
 	d.begin(p)
-	if err := d.decode(d, outs); err != nil {
-		return fail(err)
-	}
-	if d.m.manifest.Task == Classification {
-		return d.classes(t), nil
-	}
-	d.suppress()
-	return d.boxes(t), nil
+	return d.decode(d, outs)
 }
 
 func (d *Decoder) begin(p Params) {
@@ -156,9 +193,9 @@ func (d *Decoder) addClass(b pipeline.Box, score, class float32, index int) bool
 	return d.add(b, score, int(class), index)
 }
 
-// suppress sorts the candidates and drops those that overlap a better one
-// (greedy non-maximum suppression), keeping at most MaxDetections.
-func (d *Decoder) suppress() {
+// sort puts the candidates in order: best first, equal ones in the order of the
+// outputs.
+func (d *Decoder) sort() {
 	slices.SortFunc(d.found, func(a, b candidate) int {
 		if c := cmp.Compare(b.score, a.score); c != 0 {
 			return c
@@ -168,9 +205,19 @@ func (d *Decoder) suppress() {
 		}
 		return cmp.Compare(a.class, b.class)
 	})
-	if n := len(d.found); n > maxCandidates {
-		d.stats.Truncated += uint64(n - maxCandidates)
-		d.found = d.found[:maxCandidates]
+}
+
+// suppress sorts the candidates and drops those that overlap a better one
+// (greedy non-maximum suppression), keeping at most MaxDetections.
+func (d *Decoder) suppress() {
+	d.sort()
+	most := maxCandidates
+	if n := d.params.MaxCandidates; n > 0 {
+		most = min(n, most)
+	}
+	if n := len(d.found); n > most {
+		d.stats.Truncated += uint64(n - most)
+		d.found = d.found[:most]
 	}
 	kept := d.found[:0]
 next:
@@ -201,17 +248,17 @@ func iou(a, b *pipeline.Box) float32 {
 	return both / ((a.X1-a.X0)*(a.Y1-a.Y0) + (b.X1-b.X0)*(b.Y1-b.Y0) - both)
 }
 
-// boxes makes the result: two allocations at most.
-func (d *Decoder) boxes(t Transform) []pipeline.Detection {
+// boxes makes the result.
+func (d *Decoder) boxes(dst []pipeline.Detection, t Transform) []pipeline.Detection {
 	if len(d.found) == 0 {
-		return nil
+		return dst
 	}
 	n := len(d.m.manifest.Head.Keypoints)
 	var points []pipeline.Keypoint
 	if n > 0 {
 		points = make([]pipeline.Keypoint, 0, n*len(d.found))
 	}
-	out := make([]pipeline.Detection, 0, len(d.found))
+	dst = slices.Grow(dst, len(d.found))
 	for i := range d.found {
 		c := &d.found[i]
 		b := t.Box(c.box)
@@ -219,27 +266,19 @@ func (d *Decoder) boxes(t Transform) []pipeline.Detection {
 			d.stats.Empty++
 			continue
 		}
-		det := pipeline.Detection{Box: b, Class: int(c.class), Label: d.m.manifest.label(int(c.class)), Score: c.score}
+		det := pipeline.Detection{Box: b, Class: int(c.class), Label: d.label(c.class), Score: c.score}
 		if n > 0 {
 			first := len(points)
 			for _, k := range d.points[c.points:][:n] {
 				k.Point = t.Point(k.Point)
+				if k.Score < d.params.KeypointConfidence {
+					k.Score = 0
+				}
 				points = append(points, k)
 			}
 			det.Keypoints = points[first:len(points):len(points)]
 		}
-		out = append(out, det)
+		dst = append(dst, det)
 	}
-	return out
-}
-
-// classes makes the result of a classification.
-func (d *Decoder) classes(t Transform) []pipeline.Detection {
-	d.params.IoU = 1
-	d.suppress()
-	out := make([]pipeline.Detection, 0, len(d.found))
-	for _, c := range d.found {
-		out = append(out, pipeline.Detection{Box: t.Whole(), Class: int(c.class), Label: d.m.manifest.label(int(c.class)), Score: c.score})
-	}
-	return out
+	return dst
 }

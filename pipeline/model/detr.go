@@ -30,9 +30,8 @@ func detrFamilies() []family {
 				return 0, infoNamed(outs, "labels", "boxes", "scores")
 			},
 		}, {
-			name: "dfine", about: three + "(D-FINE, arXiv:2410.13842; the same as rtdetr)",
+			name: "dfine", like: "rtdetr", about: three + "(D-FINE, arXiv:2410.13842; the same as rtdetr)",
 			task: Detection, head: threeHead, input: stretched, open: openThree,
-			match: func([]pipeline.TensorInfo, *Input, *Head) (int, bool) { return 0, false }, // rtdetr has matched
 		}, {
 			name: "rfdetr", about: "outputs dets [1,N,4] (cx cy w h from 0 to 1) and labels [1,N,C] (logits) (RF-DETR, LW-DETR, arXiv:2406.03459)",
 			task: Detection, head: normalisedEndToEnd, input: imageNet, open: openRFDETR,

@@ -10,7 +10,10 @@ import (
 type family struct {
 	name  string
 	about string // the outputs that it expects, for messages
-	task  Task
+	// like names the family whose outputs look the same. A graph cannot tell
+	// the two apart, so this one is only found where a manifest names it.
+	like string
+	task Task
 	// head fills in what model.yaml may leave out of its head.
 	head func(h *Head, in *Input)
 	// input is what networks of this family usually want and no graph says.
@@ -34,7 +37,15 @@ func families() []family {
 	fs = append(fs, ssdFamily())
 	fs = append(fs, nanodetFamily())
 	fs = append(fs, yoloFamilies()...)
-	return append(fs, classificationFamily())
+	return append(fs, classifierFamilies()...)
+}
+
+// fits reports whether a graph's outputs are those of the family.
+func (f family) fits(outs []pipeline.TensorInfo, in *Input, h *Head) (classes int, ok bool) {
+	if f.like != "" {
+		f, _ = familyNamed(f.like)
+	}
+	return f.match(outs, in, h)
 }
 
 func familyNamed(name string) (family, bool) {

@@ -51,6 +51,9 @@ func Inspect(g Graph) (Manifest, error) {
 		return fail("export a detector or a classifier", fmt.Errorf("the graph's task is %q, which is not supported", task))
 	}
 	for _, f := range families() {
+		if f.like != "" {
+			continue
+		}
 		m := Manifest{ID: "model", Task: f.task, Input: in}
 		classes, ok := f.match(g.Outputs, &in, &m.Head)
 		if !ok || !inputsFit(g, f, in.Name) {

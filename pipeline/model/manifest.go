@@ -10,12 +10,19 @@ import (
 // A Task is what a model is for.
 type Task string
 
-// The tasks that a model may have.
+// The tasks that a model may have. All but the last two find objects in boxes.
 const (
 	Detection      Task = "detection"
-	Classification Task = "classification"
 	Faces          Task = "faces"
+	Segmentation   Task = "segmentation"   // with a mask for each object
+	Keypoints      Task = "keypoints"      // with named points on each object
+	Classification Task = "classification" // one class is right
+	MultiLabel     Task = "multi-label"    // each class may be right or not
 )
+
+// Scores reports whether a model scores the whole picture by class and finds
+// no boxes: [Decoder.Classify] is for it.
+func (t Task) Scores() bool { return t == Classification || t == MultiLabel }
 
 // A Layout is the order of an input's dimensions.
 type Layout string
@@ -74,10 +81,12 @@ const (
 type Activation string
 
 // Auto is Softmax unless the values are probabilities already: all within 0..1
-// and their sum within 0.01 of 1.
+// and their sum within 0.01 of 1. Sigmoid is for classes that do not exclude
+// each other.
 const (
 	Auto    Activation = "auto"
 	Softmax Activation = "softmax"
+	Sigmoid Activation = "sigmoid"
 	None    Activation = "none"
 )
 

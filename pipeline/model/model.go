@@ -27,6 +27,13 @@ func Open(m Manifest) (*Model, error) {
 // Manifest returns the manifest with every default filled in.
 func (m *Model) Manifest() Manifest { return m.manifest.withDefaults() }
 
+// Task is what the model is for.
+func (m *Model) Task() Task { return m.manifest.Task }
+
+// Keypoints returns the names of the key points of each object, in the order of
+// [pipeline.Detection]'s; empty when the model has none.
+func (m *Model) Keypoints() []string { return slices.Clone(m.manifest.Head.Keypoints) }
+
 // Labels returns the class names by index; empty when the manifest has none.
 func (m *Model) Labels() []string { return slices.Clone(m.manifest.Labels) }
 
@@ -96,13 +103,8 @@ func (m *Model) Check(g Graph) error {
 			return fail("the graph wants one more input, %s, which family %q does not know", describe(t), m.family.name)
 		}
 	}
-	name := m.family.name
-	if name == "dfine" {
-		name = "rtdetr" // the same outputs
-	}
-	f, _ := familyNamed(name)
 	h := m.manifest.Head
-	classes, ok := f.match(g.single().Outputs, &m.manifest.Input, &h)
+	classes, ok := m.family.fits(g.single().Outputs, &m.manifest.Input, &h)
 	if !ok {
 		return fail("head.family: %q wants %s; the graph has %s", m.family.name, m.family.about, list(g.Outputs))
 	}

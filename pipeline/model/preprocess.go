@@ -31,8 +31,9 @@ func (m *Model) NewPreprocessor() *Preprocessor {
 		p.i32 = newTables(&p.in, asInt32)
 	case pipeline.Float16:
 		p.f16 = newTables(&p.in, asHalf)
+		p.f32 = newTables(&p.in, asFloat) // for a runtime that narrows itself
 	default:
-		p.f32 = newTables(&p.in, func(v float64) float32 { return float32(v) })
+		p.f32 = newTables(&p.in, asFloat)
 	}
 	return p
 }

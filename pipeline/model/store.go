@@ -1,13 +1,13 @@
 package model
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,9 +130,43 @@ func (s *Store) read(e *Entry, id string) error {
 	return nil
 }
 
+// Has reports whether there is a model of that id, without reading it.
+func (s *Store) Has(id string) bool {
+	if !validID(id) {
+		return false
+	}
+	if st, err := os.Stat(filepath.Join(s.Dir, id)); err == nil && st.IsDir() {
+		return true
+	}
+	if s.Builtin == nil {
+		return false
+	}
+	st, err := fs.Stat(s.Builtin, id)
+	return err == nil && st.IsDir()
+}
+
 // List returns all models by id, built-in ones included. The error joins what
 // could not be read; the rest is returned all the same.
 func (s *Store) List() ([]*Entry, error) {
+	ids, err := s.IDs()
+	if err != nil {
+		return nil, err
+	}
+	var entries []*Entry
+	var errs []error
+	for _, id := range ids {
+		e, err := s.Get(id)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		entries = append(entries, e)
+	}
+	return entries, errors.Join(errs...)
+}
+
+// IDs returns the ids of all models in order, without reading the models.
+func (s *Store) IDs() ([]string, error) {
 	ids := map[string]bool{}
 	if s.Builtin != nil {
 		dirs, err := fs.ReadDir(s.Builtin, ".")
@@ -154,19 +188,7 @@ func (s *Store) List() ([]*Entry, error) {
 			ids[d.Name()] = true
 		}
 	}
-	var entries []*Entry
-	var errs []error
-	for id := range ids {
-		e, err := s.Get(id)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		entries = append(entries, e)
-	}
-	slices.SortFunc(entries, func(a, b *Entry) int { return cmp.Compare(a.Manifest.ID, b.Manifest.ID) })
-	slices.SortFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	return entries, errors.Join(errs...)
+	return slices.Sorted(maps.Keys(ids)), nil
 }
 
 // Remove deletes a model. A built-in one cannot be removed.

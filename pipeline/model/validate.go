@@ -115,7 +115,11 @@ func (h *Head) validate(in *Input, bad func(path, format string, args ...any)) {
 		oneOf(bad, "head.units", h.Units, Pixels, Normalised)
 	}
 	if h.Activation != "" {
-		oneOf(bad, "head.activation", h.Activation, Auto, Softmax, None)
+		possible := []Activation{Auto, Softmax, Sigmoid, None}
+		if h.Family == multiLabelFamily {
+			possible = possible[2:] // several classes may be right
+		}
+		oneOf(bad, "head.activation", h.Activation, possible...)
 	}
 	switch points := len(h.Keypoints); {
 	case h.Family == "yunet" && points != 5, h.Family == "blazeface" && points != 6:

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"perch/pipeline"
-	"perch/pipeline/infer"
 	"perch/pipeline/model"
 	"perch/pipeline/track"
 )
@@ -64,8 +63,9 @@ func (l *Loaded) Engine(d Detect) (pipeline.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	params.Masks = model.MaskNone // nobody is shown them
 	return &engine{
-		loaded: l, params: params, track: d.Track, log: l.log, pre: l.Model.NewPreprocessor(), dec: l.Model.NewDecoder(),
+		runner: l.NewRunner(), params: params, track: d.Track, log: l.log,
 		about: pipeline.EngineInfo{
 			Workflow: pipeline.WorkflowID{Name: "detect", Digest: digest},
 			Models:   []pipeline.ModelID{l.ID}, Labels: labels,
@@ -91,24 +91,19 @@ func shortList(names []string) string {
 
 // engine runs one model on each frame of one run.
 type engine struct {
-	loaded *Loaded
+	runner *Runner
 	params model.Params
-	pre    *model.Preprocessor
-	dec    *model.Decoder
 	about  pipeline.EngineInfo
 	track  bool
 	log    *slog.Logger
 	follow *track.Tracker // nil unless objects are followed
-	outs   []model.Tensor // reused
-	replay bool           // see WithoutModel
-	kept   []model.Tensor // outputs that are replayed
 }
 
 // WithoutModel makes an engine of this package run the model on the first
 // frame only and replay its outputs on the others: what remains is Perch's own
 // work, for benchmarks.
 func WithoutModel(e pipeline.Engine) pipeline.Engine {
-	e.(*engine).replay = true
+	e.(*engine).runner.Replay()
 	return e
 }
 
@@ -132,104 +127,33 @@ func (e *engine) Opened(info pipeline.StreamInfo) {
 	}
 }
 
-// Begin samples the frame into a free slot and queues it, so that the model
-// may work on it while the frame before is finished.
+// Begin samples the frame and queues it, so that the model may work on it while
+// the frame before is finished.
 func (e *engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
-	slot, err := e.loaded.Session.Lease(ctx)
+	p, err := e.runner.Begin(ctx, f.Picture())
 	if err != nil {
 		return nil, err
 	}
-	start := time.Now()
-	tr, err := e.fill(slot, f.Picture())
-	if err != nil {
-		slot.Release()
-		return nil, &pipeline.Error{Op: "prepare frame", Kind: pipeline.BadInput, Err: err}
-	}
-	w := &detecting{e: e, slot: slot, tr: tr, prepared: time.Since(start)}
-	if e.kept == nil {
-		slot.Submit()
-		w.submitted = true
-	}
-	return w, nil
-}
-
-func (e *engine) fill(slot *infer.Slot, pic pipeline.Picture) (model.Transform, error) {
-	for _, x := range e.loaded.Model.ExtraInputs() {
-		in, ok := slot.Extra(x.Name)
-		if !ok {
-			return model.Transform{}, fmt.Errorf("the graph has no input %q", x.Name)
-		}
-		for i, v := range x.Ints {
-			switch {
-			case in.Int64() != nil:
-				in.Int64()[i] = v
-			case in.Int32() != nil:
-				in.Int32()[i] = int32(v)
-			case in.Float32() != nil:
-				in.Float32()[i] = float32(v)
-			default:
-				return model.Transform{}, fmt.Errorf("input %q is %s, which cannot be filled", x.Name, in.Type)
-			}
-		}
-	}
-	switch {
-	case slot.Float32() != nil:
-		padded, _ := slot.Note().(model.Padding)
-		t, padded, err := e.pre.Refill(slot.Float32(), pic, padded)
-		slot.SetNote(padded)
-		return t, err
-	case slot.Uint8() != nil:
-		return e.pre.FillBytes(slot.Uint8(), pic)
-	case slot.Int32() != nil:
-		return e.pre.FillInt32(slot.Int32(), pic)
-	}
-	return model.Transform{}, fmt.Errorf("the model's input is %s, which cannot be filled", slot.Input().Type)
+	return detecting{e, p}, nil
 }
 
 type detecting struct {
-	e         *engine
-	slot      *infer.Slot
-	tr        model.Transform
-	prepared  time.Duration
-	submitted bool // false when outputs are replayed
+	e *engine
+	p *Pending
 }
 
-func (w *detecting) Finish(ctx context.Context, r *pipeline.Result) error {
-	defer w.slot.Release()
-	outs, took, err := w.outputs(ctx)
-	if err != nil {
+func (w detecting) Finish(ctx context.Context, r *pipeline.Result) (err error) {
+	e := w.e
+	if r.Detections, err = w.p.Finish(ctx, e.params, nil); err != nil {
 		return err
 	}
+	took := w.p.Took()
 	start := time.Now()
-	r.Detections, err = w.e.dec.Decode(outs, w.tr, w.e.params)
-	if err == nil && w.e.follow != nil {
-		r.Detections = w.e.follow.Update(r.Detections, r.Frame.PTS)
+	if e.follow != nil {
+		r.Detections = e.follow.Update(r.Detections, r.Frame.PTS)
 	}
-	r.Took[pipeline.StagePreprocess] = w.prepared
-	r.Took[pipeline.StageInference] = took
-	r.Took[pipeline.StagePostprocess] = time.Since(start)
-	return err
-}
-
-// outputs waits for the model's outputs, valid until the slot is released.
-func (w *detecting) outputs(ctx context.Context) ([]model.Tensor, time.Duration, error) {
-	e := w.e
-	if e.kept != nil && !w.submitted {
-		return e.kept, 0, nil
-	}
-	took, err := w.slot.Wait(ctx)
-	if err != nil {
-		return nil, took, err
-	}
-	e.outs = e.outs[:0]
-	for _, o := range w.slot.Outputs() {
-		e.outs = append(e.outs, model.Tensor{Name: o.Name, Shape: o.Shape, Data: o.Data})
-	}
-	if e.replay && e.kept == nil {
-		for _, o := range e.outs {
-			o.Data = slices.Clone(o.Data)
-			e.kept = append(e.kept, o)
-		}
-	}
-	return e.outs, took, nil
+	r.Took[pipeline.StagePreprocess] = took.Prepare
+	r.Took[pipeline.StageInference] = took.Infer
+	r.Took[pipeline.StagePostprocess] = took.Decode + time.Since(start)
+	return nil
 }

@@ -29,7 +29,10 @@ type Options struct {
 	FP16      bool
 	EngineDir string
 	MaxBatch  int // cameras that may share one inference
-	Log       *slog.Logger
+	// Aliases maps names that foreign workflows use to ids of models here, for
+	// example "yolov8n-640" to "nanodet-416".
+	Aliases map[string]string
+	Log     *slog.Logger
 }
 
 // A Registry loads models when they are first asked for and keeps them until
@@ -49,6 +52,7 @@ type Loaded struct {
 	ID      pipeline.ModelID
 	Model   *model.Model
 	Session *infer.Session
+	places  places
 	log     *slog.Logger
 }
 
@@ -99,9 +103,13 @@ func graphOf(g infer.Graph, outputs []pipeline.TensorInfo) model.Graph {
 	return out
 }
 
-// Load returns the model of that id, ready to run. The first call for an id
-// may take minutes on a Jetson, while TensorRT builds an engine.
-func (r *Registry) Load(ctx context.Context, id string) (*Loaded, error) {
+// Load returns the model of that id or alias, ready to run. The first call for
+// an id may take minutes on a Jetson, while TensorRT builds an engine.
+func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
+	id, err := r.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
 	r.load.Lock()
 	defer r.load.Unlock()
 	if l := r.get(id); l != nil {
@@ -142,7 +150,10 @@ func (r *Registry) Load(ctx context.Context, id string) (*Loaded, error) {
 	if choice.Why != "" {
 		r.opt.Log.Warn("lesser execution provider in use", "model", id, "provider", choice.Name, "why", choice.Why)
 	}
-	l := &Loaded{ID: pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name}, Model: m, Session: session, log: r.opt.Log}
+	l := &Loaded{
+		ID:    pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name},
+		Model: m, Session: session, places: newPlaces(session.Stats().Slots), log: r.opt.Log,
+	}
 	r.mu.Lock()
 	r.loaded[id] = l
 	r.mu.Unlock()

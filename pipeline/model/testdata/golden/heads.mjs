@@ -101,6 +101,9 @@ const heads = {
     if (p.some(v => v < 0 || v > 1) || Math.abs(p.reduce((a, b) => a + b) - 1) > .01) p = softmax(p);
     return p.map((score, cls) => ({ box: [0, 0, w, h], score, cls }));
   },
+  'multi-label'({ outs: [t], w, h }) {
+    return Array.from(t.data, (v, cls) => ({ box: [0, 0, w, h], score: sigmoid(v), cls }));
+  },
 };
 heads.centernet = heads.yolov10;
 heads.dfine = heads.rtdetr;

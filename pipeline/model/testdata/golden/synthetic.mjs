@@ -125,3 +125,9 @@ for (const family of ['rtdetr', 'dfine']) {
   save('classification-logits.in.json', { manifest: manifest('classification', 224, 224, { input: { resize: 'stretch' } }), classes: 1000,
     frame: [640, 480], params: { confidence: .01, iou: 1, max: 5 }, outputs: [whole('logits', [1, 1000], data)] });
 }
+{ // The same classifiers trained for several labels at once (timm with BCE): logits [1,40], each for itself.
+  const r = random(10), data = Float32Array.from({ length: 40 }, () => -6 + 3 * r());
+  for (const [k, v] of [[3, 2.5], [17, .4], [18, .4], [39, -.3], [8, -1.2]]) data[k] = v;
+  save('multi-label.in.json', { manifest: manifest('multi-label', 224, 224, { input: { resize: 'stretch' } }), classes: 40,
+    frame: [640, 480], params: { confidence: .3, iou: 1, max: 10 }, outputs: [whole('logits', [1, 40], data)] });
+}
