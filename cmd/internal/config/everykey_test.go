@@ -60,7 +60,12 @@ func TestEveryKeyChecksItself(t *testing.T) {
 		case k.typ.Kind() == reflect.Int, k.typ.Kind() == reflect.Float64, k.typ == reflect.TypeFor[Duration](), k.typ == reflect.TypeFor[ByteSize]():
 			wrong = append(wrong, "nonsense", "''", "NaN", ".inf", "0x10")
 		}
-		for _, w := range append(wrong, "{a: b}") {
+		structure := "{a: b}"
+		if isGroup(k.typ) {
+			structure = "[a]"
+			wrong = append(wrong, "nonsense")
+		}
+		for _, w := range append(wrong, structure) {
 			if k.typ.Kind() == reflect.Slice && !strings.HasPrefix(w, "{") {
 				w = "[" + w + "]"
 			}
@@ -119,6 +124,9 @@ func TestEnvironmentWins(t *testing.T) {
 		path := pathOf(k)
 		name := variable(strings.Split(path, ".")...)
 		value, file := other(t, k), ""
+		if isGroup(k.typ) {
+			file = document(k, "{gone: [[1, 2], [3, 4]]}")
+		}
 		if k.typ.Kind() == reflect.Bool || k.typ.Kind() == reflect.String && k.tag.Get("enum") == "" {
 			file = document(k, "\"first\"")
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"os"
@@ -49,7 +50,9 @@ func TestShippedFileSaysTheDefaults(t *testing.T) {
 				continue // an example, not the default
 			}
 			want := reflect.New(k.typ).Elem()
-			if err := setAny(want, k.tag.Get("default")); err != nil && k.tag.Get("default") != "" {
+			if isGroup(k.typ) {
+				want.Set(reflect.MakeMap(k.typ))
+			} else if err := setAny(want, k.tag.Get("default")); err != nil && k.tag.Get("default") != "" {
 				t.Fatal(err)
 			}
 			if v := values(got)[p]; v != text(want) {
@@ -87,6 +90,19 @@ func text(v reflect.Value) string {
 		return x.String()
 	case []string:
 		return strings.Join(x, ",")
+	case []Path:
+		var list []string
+		for _, p := range x {
+			list = append(list, string(p))
+		}
+		return strings.Join(list, ",")
+	}
+	if isGroup(v.Type()) {
+		b, err := json.Marshal(v.Interface())
+		if err != nil {
+			panic(err)
+		}
+		return strings.ReplaceAll(string(b), "null", "{}")
 	}
 	b, err := EncodeYAML(v.Interface())
 	if err != nil {
@@ -214,10 +230,13 @@ func TestEveryField(t *testing.T) {
 		"device.id": "dev-1", "http.listen": "127.0.0.1:81", "http.allowed_origins": "https://a.example,https://b.example:8443",
 		"mqtt.url": "mqtts://broker.example:8883", "models.default": "other", "platform.decoders.h264": "openh264dec", "platform.encoder": "x264enc",
 		"webrtc.addresses": "192.0.2.1,2001:db8::1", "cameras.front-door.url": "rtsp://192.0.2.7:554/s1", "cameras.front-door.decoder": "avdec_h264",
-		"models.providers": "cpu,cuda",
+		"models.providers": "cpu,cuda", "workflows.allow_write": "/other/a,/other/b", "smtp.host": "mail.example.org", "smtp.from": "perch@example.org",
+		"sessions.allowed_origins": "https://a.example,*", "sessions.stun_servers": "stun:stun.example.org:3478,stun:192.0.2.9",
+		"sessions.allow_urls": "public,192.0.2.0/24,cam.example.org:554", "sessions.shutdown_reserve": "0s", "sessions.rtsp_placeholder_url": "rtsp://192.0.2.8/s",
 	}
 	// These exclude others and get a configuration of their own.
-	apart := []string{"mqtt.password_file", "mqtt.embedded.listen", "cameras.front-door.password_file",
+	apart := []string{"mqtt.password_file", "mqtt.embedded.listen", "cameras.front-door.password_file", "smtp.password_file",
+		"sessions.offline", "cameras.front-door.workflow", "cameras.front-door.workflow_parameters",
 		"cameras.front-door.loop", "cameras.front-door.width", "cameras.front-door.height", "cameras.front-door.fps"}
 	var environ []string
 	want := values(Defaults())
@@ -264,13 +283,14 @@ func TestEveryField(t *testing.T) {
 	compareValues(t, "written and read back", values(again), want)
 }
 
-// revealed puts the two passwords back where *** stands.
+// revealed puts the passwords back where *** stands.
 func revealed(c *Config, written string) string {
-	mqtt, cams, _ := strings.Cut(written, "cameras:")
+	mqtt, rest, _ := strings.Cut(written, "smtp:")
+	smtp, cams, _ := strings.Cut(rest, "cameras:")
 	put := func(s string, p Secret) string {
 		return regexp.MustCompile(`password: .*\*\*\*.*`).ReplaceAllString(s, "password: "+p.Reveal())
 	}
-	return put(mqtt, c.MQTT.Password) + "cameras:" + put(cams, c.Cameras["front-door"].Password)
+	return put(mqtt, c.MQTT.Password) + "smtp:" + put(smtp, c.SMTP.Password) + "cameras:" + put(cams, c.Cameras["front-door"].Password)
 }
 
 func compareValues(t *testing.T, what string, got, want map[string]string) {
@@ -297,12 +317,22 @@ func other(t *testing.T, k key) string {
 		}
 	}
 	switch {
+	case k.typ == reflect.TypeFor[Zones]():
+		return `{"a":[[0,0],[9.5,0],[9.5,8]]}`
+	case k.typ == reflect.TypeFor[Lines]():
+		return `{"b-1":[[0,5],[640,5]]}`
+	case k.typ == reflect.TypeFor[Names]():
+		return `{"coco/3":"nanodet-416","yolov8n-640":"other"}`
+	case k.typ == reflect.TypeFor[Parameters]():
+		return `{"limit":5,"names":["a",true,0.5]}`
+	case k.typ == reflect.TypeFor[[]Path]():
+		return "/one,/two"
 	case k.typ == reflect.TypeFor[Path]():
 		return "/other/" + k.path[len(k.path)-1]
 	case k.typ == reflect.TypeFor[Duration]():
 		return map[bool]string{true: "7d", false: "1.5s"}[def == "30d"]
 	case k.typ == reflect.TypeFor[ByteSize]():
-		return "3 GiB"
+		return "96 MiB"
 	case k.typ.Kind() == reflect.Bool:
 		return map[bool]string{true: "false", false: "true"}[def == "true"]
 	case k.typ.Kind() == reflect.Int:

@@ -19,6 +19,133 @@ func TestMistakes(t *testing.T) {
 		want       []string // "line:column path: words" or "VARIABLE path: words"
 	}{
 		{
+			name: "sessions",
+			file: "sessions:\n" +
+				"  allowed_origins: ['*', 'console.example.org']\n" +
+				"  stun_servers: ['stun:a.example.org:3478', 'turn:b.example.org', 'stun:c.example.org:0']\n" +
+				"  allow_urls: [private, 10.0.0.1/8, 'cam.example.org:554', '2130706433', 0x7f.1]\n" +
+				"  time_limit: 8d\n" +
+				"  shutdown_reserve: 1m\n" +
+				"  jpeg_quality: 101\n" +
+				"  rtsp_placeholder: demo\n",
+			want: []string{
+				`2:26 sessions.allowed_origins[1]: "console.example.org" is not an origin`,
+				`3:45 sessions.stun_servers[1]: "turn:b.example.org" is not a STUN server; write stun:host:port`,
+				`3:67 sessions.stun_servers[2]: "stun:c.example.org:0" is not a STUN server`,
+				`4:25 sessions.allow_urls[1]: "10.0.0.1/8" has bits set beyond its length; write 10.0.0.0/8`,
+				`4:60 sessions.allow_urls[3]: "2130706433" is not an address`,
+				`4:74 sessions.allow_urls[4]: "0x7f.1" is not an address`,
+				`5:15 sessions.time_limit: 8d is longer than sessions.time_limit_max, which is 7d`,
+				`7:17 sessions.jpeg_quality: 101 is out of range; it may be from 1 to 100`,
+				`8:21 sessions.rtsp_placeholder: rtsp_placeholder and rtsp_placeholder_url belong together`,
+			},
+		},
+		{
+			name: "sessions, one against the other",
+			file: "sessions:\n" +
+				"  time_limit: 10s\n" +
+				"  shutdown_reserve: 10s\n" +
+				"  offline: true\n" +
+				"  stun_servers: ['stun:a.example.org']\n" +
+				"  rtsp_placeholder: demo\n" +
+				"  rtsp_placeholder_url: http://u:secret@cam.example.org/\n",
+			want: []string{
+				"3:21 sessions.shutdown_reserve: 10s leaves nothing of sessions.time_limit",
+				"5:3 sessions.stun_servers: has no effect, because sessions.offline is true",
+				"7:25 sessions.rtsp_placeholder_url: must begin with rtsp:// or rtsps://",
+			},
+		},
+		{
+			name: "a placeholder that was hidden",
+			file: "sessions: {rtsp_placeholder: demo, rtsp_placeholder_url: 'rtsp://***@cam.example.org/'}\n",
+			want: []string{
+				"1:58 sessions.rtsp_placeholder_url: is ***, which stands where Perch has hidden a credential",
+			},
+		},
+		{
+			name:    "upstream's variables",
+			file:    "sessions: {ack_window: 4}\n",
+			environ: []string{"WEBRTC_WORKER_ENABLED=yes", "WEBRTC_MODAL_FUNCTION_TIME_LIMIT=1h", "WEBRTC_DATA_CHANNEL_ACK_WINDOW=many", "WEBRTC_MODAL_RTSP_PLACEHOLDER=demo", "ALLOW_ORIGINS=*,x"},
+			want: []string{
+				`ALLOW_ORIGINS sessions.allowed_origins[1]: "x" is not an origin`,
+				`WEBRTC_DATA_CHANNEL_ACK_WINDOW sessions.ack_window: "many" is not a whole number`,
+				`WEBRTC_MODAL_FUNCTION_TIME_LIMIT sessions.time_limit: "1h" is not a number of seconds`,
+				`WEBRTC_MODAL_RTSP_PLACEHOLDER sessions.rtsp_placeholder: rtsp_placeholder and rtsp_placeholder_url belong together`,
+				`WEBRTC_WORKER_ENABLED sessions.enabled: "yes" is neither true nor false`,
+			},
+		},
+		{
+			name:    "upstream's variables against ours",
+			environ: []string{"WEBRTC_WORKER_ENABLED=FALSE", "PERCH_SESSIONS_ENABLED=true", "OFFLINE_MODE=True", "PERCH_SESSIONS_OFFLINE=true"},
+			want: []string{
+				"WEBRTC_WORKER_ENABLED sessions.enabled: says something else than PERCH_SESSIONS_ENABLED; unset one of them",
+			},
+		},
+		{
+			name: "workflows and mail",
+			file: "workflows:\n" +
+				"  allow_write: [/, '']\n" +
+				"  models:\n" +
+				"    yolov8n-640: a/b\n" +
+				"    coco/3:\n" +
+				"smtp:\n" +
+				"  username: u\n" +
+				"  port: 0\n",
+			want: []string{
+				"2:17 workflows.allow_write[0]: is the whole machine",
+				"2:20 workflows.allow_write[1]: is empty",
+				`4:18 workflows.models.yolov8n-640: "a/b" is not the name of a model`,
+				`5:5 workflows.models.coco/3: "" is not the name of a model`,
+				"7:13 smtp.username: has no effect, because smtp.host is empty",
+				"8:9 smtp.port: 0 is out of range",
+				"8:9 smtp.port: has no effect, because smtp.host is empty",
+			},
+		},
+		{
+			name: "mail without a sender",
+			file: "smtp: {host: 'mail.example.org:25', password: p}\n",
+			want: []string{
+				`1:14 smtp.host: "mail.example.org:25" is not the name or address of a host`,
+				"1:1 smtp.from: is missing",
+				"1:1 smtp.username: there is a password but no user",
+			},
+		},
+		{
+			name: "a camera's workflow",
+			file: "cameras:\n" +
+				"  door:\n" +
+				"    url: rtsp://h\n" +
+				"    workflow: count people\n" +
+				"    model: other\n" +
+				"    track: false\n" +
+				"    zones: {yard: [[0, 0], [1, 0], [1, 1]]}\n" +
+				"  yard:\n" +
+				"    url: rtsp://h\n" +
+				"    workflow_parameters: {limit: 5}\n" +
+				"    zones:\n" +
+				"      in front: [[0, 0], [1, 0], [1, 1]]\n" +
+				"      two: [[0, 0], [1, 0]]\n" +
+				"      far: [[0, 0], [1, 0], [-1, 20000]]\n" +
+				"      odd: [[0, 0], [1], [x, 2]]\n" +
+				"    lines:\n" +
+				"      gate: [[1, 2], [1, 2]]\n" +
+				"      bent: [[1, 2], [1, 3], [4, 5]]\n",
+			want: []string{
+				`4:15 cameras.door.workflow: "count people" is neither a workflow's name nor the path`,
+				"5:12 cameras.door.model: has no effect, because workflow is set",
+				"6:12 cameras.door.track: has no effect",
+				"7:5 cameras.door.zones: has no effect",
+				"10:5 cameras.yard.workflow_parameters: has no effect, because workflow is not set",
+				`12:7 cameras.yard.zones.in front: "in front" stands in topics`,
+				"13:7 cameras.yard.zones.two: has 2 corners; a zone has 3 to 256",
+				"14:29 cameras.yard.zones.far[2]: lies outside of every picture",
+				"15:21 cameras.yard.zones.odd[1]: has 1 values, but must have 2",
+				`15:27 cameras.yard.zones.odd[2][0]: "x" is not a number`,
+				"17:7 cameras.yard.lines.gate: begins where it ends",
+				"18:13 cameras.yard.lines.bent: has 3 values, but must have 2",
+			},
+		},
+		{
 			name: "tab",
 			file: "http:\n" +
 				"\tlisten: ':80'\n",

@@ -18,8 +18,17 @@ func Reference() string {
 		if i := slices.Index(path, "*"); i >= 0 {
 			path[i] = "<" + map[string]string{"cameras": "name", "platform": "codec"}[path[0]] + ">"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n",
-			strings.Join(path, "."), mayBe(k), defaultText(k), variable(path...), strings.ReplaceAll(k.tag.Get("doc"), "|", `\|`))
+		names := "`" + variable(path...) + "`"
+		if up := k.tag.Get("upstream"); up != "" {
+			names += ", `" + up + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n",
+			strings.Join(path, "."), mayBe(k), defaultText(k), names, strings.ReplaceAll(k.tag.Get("doc"), "|", `\|`))
+	}
+	b.WriteString("\nThese variables of Roboflow Inference's WebRTC worker have no effect here; one that is set is named in the log.\n\n| variable | why |\n| --- | --- |\n")
+	ignored := ignoredUpstream()
+	for _, name := range sortedNames(ignored) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, ignored[name])
 	}
 	return b.String()
 }

@@ -83,6 +83,8 @@ func (s Sessions) checkPlaceholder(r *report) {
 	}
 	u, err := s.RTSPPlaceholderURL.parse()
 	switch {
+	case strings.Contains(string(s.RTSPPlaceholderURL), hidden):
+		r.bad("sessions.rtsp_placeholder_url", "%v", errHidden)
 	case err != nil:
 		r.bad("sessions.rtsp_placeholder_url", "%v", err)
 	case u.Scheme != "rtsp" && u.Scheme != "rtsps":

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"slices"
@@ -37,8 +38,12 @@ func applyUpstream(r *report, cfg *Config, environ map[string]string) {
 		if name == "" || !set {
 			continue
 		}
+		value, err := fromUpstream(k.typ, strings.TrimSpace(text))
 		ours := reflect.New(k.typ).Elem()
-		if err := setAny(ours, fromUpstream(k.typ, text)); err != nil {
+		if err == nil {
+			err = setAny(ours, value)
+		}
+		if err != nil {
 			r.add(origin{variable: name}, k.pattern(), "%s", valueProblem(k.typ, text, err))
 			continue
 		}
@@ -50,7 +55,7 @@ func applyUpstream(r *report, cfg *Config, environ map[string]string) {
 			}
 			continue
 		}
-		assign(r, cfg, name, k.path, fromUpstream(k.typ, text))
+		assign(r, cfg, name, k.path, value)
 	}
 	ignored := ignoredUpstream()
 	for _, name := range sortedNames(ignored) {
@@ -64,20 +69,20 @@ func applyUpstream(r *report, cfg *Config, environ map[string]string) {
 func (c *Config) Notes() []string { return slices.Clone(c.notes) }
 
 // fromUpstream writes a value of Roboflow Inference as the file would have it.
-// What it cannot read it leaves for the key's own check.
-func fromUpstream(t reflect.Type, text string) string {
-	trimmed := strings.TrimSpace(text)
+func fromUpstream(t reflect.Type, text string) (string, error) {
 	switch {
 	case t.Kind() == reflect.Bool:
-		return strings.ToLower(trimmed)
+		return strings.ToLower(text), nil
 	case t == reflect.TypeFor[Duration]():
-		if s, err := strconv.ParseFloat(trimmed, 64); err == nil && math.Abs(s) < math.MaxInt64/1e9 {
-			return Duration(s * float64(time.Second)).String()
+		s, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(math.Abs(s) < math.MaxInt64/1e9) { // not a number either
+			return "", errors.New("is not a number of seconds")
 		}
-	case t.Kind() == reflect.Int: // the only one below 0 is the ACK window, which becomes 0
-		if n, err := strconv.Atoi(trimmed); err == nil {
-			return strconv.Itoa(max(n, 0))
+		return Duration(s * float64(time.Second)).String(), nil
+	case t.Kind() == reflect.Int && strings.HasPrefix(text, "-"):
+		if _, err := strconv.Atoi(text); err == nil {
+			return "0", nil // a window below 0 is 0 there
 		}
 	}
-	return trimmed
+	return text, nil
 }
