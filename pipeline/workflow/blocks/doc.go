@@ -1,0 +1,16 @@
+// Package blocks has the blocks of workflows that need nothing but values and
+// pictures: filters, formatters, flow control, crops. Each is one file, its
+// manifest beside its code.
+package blocks
+
+import "perch/pipeline/workflow"
+
+// All returns the manifests of this package's blocks.
+func All() []*workflow.Manifest {
+	return []*workflow.Manifest{
+		absoluteStaticCrop(),
+		deltaFilter(),
+	}
+}
+
+const prefix = "roboflow_core/"

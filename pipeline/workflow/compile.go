@@ -1,0 +1,464 @@
+package workflow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Graph is a checked specification.
+type Graph struct {
+	doc   *document
+	lib   *Library
+	order []*node
+	nodes map[string]*node
+	dims  []dim
+	cols  int
+	roots map[string]*port // columns of the image and metadata inputs, by input
+	main  int              // column of the detections that stand for the whole; -1 without
+	text  []byte
+}
+
+// dim is one dimension below the frame. Dimension 0 is the frame itself.
+type dim struct {
+	parent int
+	depth  int
+	maker  string // the step that makes it
+}
+
+// port is what is known of one output of a step, or of an input.
+type port struct {
+	name    string
+	kinds   []Kind
+	tracked bool
+	dim     int
+	col     int
+	users   int // steps and outputs that read it
+}
+
+// node is a step with what the checks found out.
+type node struct {
+	*step
+	ports  []port
+	dim    int // in which it runs
+	outDim int
+	deps   []*node // steps whose outputs or decisions it needs
+	gates  []gate
+	params *Params
+}
+
+// gate is a flow control step that may keep a step from running.
+type gate struct {
+	by     *node
+	target int // which of its targets
+}
+
+// Compile checks a specification. What is wrong with it is a [*SpecError] that
+// holds all of it.
+func Compile(data []byte, lib *Library, env *Env) (*Graph, error) {
+	fs := &faults{}
+	d := readDocument(data, lib, fs)
+	if d == nil {
+		return nil, fs.err()
+	}
+	g := &Graph{doc: d, lib: lib, nodes: map[string]*node{}, dims: []dim{{parent: -1}}, roots: map[string]*port{}, text: slices.Clone(data)}
+	for _, s := range d.steps {
+		s.readUses(fs)
+		g.nodes[s.name] = &node{step: s}
+	}
+	for _, in := range d.inputs {
+		if in.class == imageInput || in.class == metadataInput {
+			g.roots[in.name] = &port{name: in.name, kinds: in.kinds, col: g.column()}
+		}
+	}
+	g.link(fs)
+	if !g.sort(fs) {
+		return nil, fs.err()
+	}
+	for _, n := range g.order {
+		g.resolve(n, env, fs)
+	}
+	g.checkGates(fs)
+	g.checkOutputs(fs)
+	if err := fs.err(); err != nil {
+		return nil, err
+	}
+	g.main = g.findMain()
+	return g, nil
+}
+
+func (g *Graph) column() int { g.cols++; return g.cols - 1 }
+
+// link finds which step needs which.
+func (g *Graph) link(fs *faults) {
+	for _, s := range g.doc.steps {
+		n := g.nodes[s.name]
+		if s.m == nil {
+			continue
+		}
+		targets := 0
+		for i, u := range s.uses {
+			f := &s.m.Fields[i]
+			for _, r := range u.refs {
+				if r.sel.text == "" {
+					continue
+				}
+				if f.Form == Steps || f.Form == Cases {
+					if to := g.nodes[r.sel.step]; to == nil {
+						fs.add(s.fault(f.Name, fmt.Sprintf("%s: there is no step %q", r.sel.text, r.sel.step), g.nearStep(r.sel.step)))
+					} else {
+						to.gates = append(to.gates, gate{n, targets})
+						to.deps = append(to.deps, n)
+					}
+					targets++
+					continue
+				}
+				g.linkValue(n, f, r.sel, fs)
+			}
+		}
+	}
+}
+
+func (g *Graph) linkValue(n *node, f *Field, sel selector, fs *faults) {
+	if sel.step == "" {
+		if g.doc.input(sel.input) == nil {
+			fs.add(n.fault(f.Name, fmt.Sprintf("%s: there is no input %q", sel.text, sel.input), g.nearInput(sel.input)))
+		}
+		return
+	}
+	from := g.nodes[sel.step]
+	if from == nil {
+		fs.add(n.fault(f.Name, fmt.Sprintf("%s: there is no step %q", sel.text, sel.step), g.nearStep(sel.step)))
+		return
+	}
+	n.deps = append(n.deps, from)
+}
+
+func (g *Graph) nearStep(name string) string {
+	var all []string
+	for _, s := range g.doc.steps {
+		all = append(all, s.name)
+	}
+	return didYouMean("steps", nearest(name, all), all)
+}
+
+func (g *Graph) nearInput(name string) string {
+	var all []string
+	for _, in := range g.doc.inputs {
+		all = append(all, in.name)
+	}
+	return didYouMean("inputs", nearest(name, all), all)
+}
+
+func didYouMean(what, near string, all []string) string {
+	switch {
+	case near != "":
+		return fmt.Sprintf("did you mean %q?", near)
+	case len(all) == 0:
+		return "there are no " + what
+	case len(all) > 12:
+		all = append(slices.Clone(all[:12]), "…")
+	}
+	return "the " + what + " are " + strings.Join(all, ", ")
+}
+
+// sort puts the steps into an order in which each comes after what it needs,
+// and otherwise as they were written. It reports a cycle with its way.
+func (g *Graph) sort(fs *faults) bool {
+	const fresh, open, done = 0, 1, 2
+	state := map[*node]int{}
+	// An explicit stack: a chain of a thousand steps must not be a thousand
+	// calls deep.
+	type visit struct {
+		n    *node
+		next int
+	}
+	for _, s := range g.doc.steps {
+		stack := []visit{{n: g.nodes[s.name]}}
+		if state[stack[0].n] == done {
+			continue
+		}
+		state[stack[0].n] = open
+		for len(stack) > 0 {
+			top := &stack[len(stack)-1]
+			if top.next == len(top.n.deps) {
+				state[top.n] = done
+				g.order = append(g.order, top.n)
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			dep := top.n.deps[top.next]
+			top.next++
+			switch state[dep] {
+			case fresh:
+				state[dep] = open
+				stack = append(stack, visit{n: dep})
+			case open:
+				names := []string{dep.name}
+				for i := len(stack) - 1; i >= 0 && stack[i].n != dep; i-- {
+					names = append(names, stack[i].n.name)
+				}
+				slices.Reverse(names)
+				names = append([]string{dep.name}, names...)
+				if len(names) > 12 {
+					names = append(names[:11], "…", dep.name)
+				}
+				fs.add(Fault{Step: dep.name, Type: dep.typ, Text: "the steps go round in a circle: " + strings.Join(names, " → "), Hint: "each step must only use what comes before it"})
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// resolve checks one step, whose dependencies are resolved, and works out its
+// ports.
+func (g *Graph) resolve(n *node, env *Env, fs *faults) {
+	if n.m == nil {
+		return
+	}
+	before := len(fs.list)
+	whole := g.checkSelectors(n, fs)
+	n.outDim = n.dim
+	switch {
+	case n.m.Delta < 0 && n.dim == 0:
+		fs.add(n.fault("", "it gathers a list into one value, and its input is no list", "use the value itself, or put a crop before it"))
+	case n.m.Delta < 0:
+		n.dim = g.dims[n.dim].parent
+		n.outDim = n.dim
+	case n.m.Delta > 0:
+		if g.dims[n.dim].depth >= maxDims {
+			fs.add(n.fault("", fmt.Sprintf("crops of crops go deeper than %d levels here", maxDims), ""))
+		}
+		g.dims = append(g.dims, dim{parent: n.dim, depth: g.dims[n.dim].depth + 1, maker: n.name})
+		n.outDim = len(g.dims) - 1
+	}
+	n.params = newParams(g, n, env)
+	outs := n.m.Outputs
+	if n.m.Ports != nil && whole {
+		outs = append(slices.Clone(outs), n.m.Ports(n.params)...)
+	}
+	for _, o := range outs {
+		p := port{name: o.Name, kinds: o.Kinds, tracked: o.Tracked, dim: n.outDim, col: g.column()}
+		if o.Like != "" {
+			p.kinds, p.tracked = g.like(n, o)
+		}
+		n.ports = append(n.ports, p)
+	}
+	if !whole || len(fs.list) > before || n.m.New == nil {
+		return
+	}
+	n.params.checking = true
+	if _, err := n.m.New(n.params); err != nil {
+		fs.add(n.faultOf(err))
+	}
+}
+
+// maxDims bounds how deep crops of crops go.
+const maxDims = 4
+
+// faultOf makes a fault of what a block said of its step.
+func (n *node) faultOf(err error) Fault {
+	var f *FieldError
+	if asField(err, &f) {
+		return n.fault(f.Field, f.Text, f.Hint)
+	}
+	return n.fault("", err.Error(), "")
+}
+
+// checkSelectors checks the kinds of all selectors of a step and finds the
+// dimension in which it runs. It reports whether all of them lead somewhere.
+func (g *Graph) checkSelectors(n *node, fs *faults) bool {
+	whole := true
+	for i, u := range n.uses {
+		f := &n.m.Fields[i]
+		if f.Form == Steps || f.Form == Cases {
+			for _, r := range u.refs {
+				whole = whole && (r.sel.text == "" || g.nodes[r.sel.step] != nil)
+			}
+			continue
+		}
+		if f.Required && !u.given {
+			whole = false
+		}
+		for _, r := range u.refs {
+			if r.sel.text == "" {
+				continue
+			}
+			p, ok := g.lookUp(n, f, r.sel, fs)
+			if !ok {
+				whole = false
+				continue
+			}
+			p.users++
+			g.checkKinds(n, f, r.sel, p, fs)
+			if !g.deepen(n, p.dim) {
+				whole = false
+				fs.add(n.fault(f.Name, fmt.Sprintf("%s is a list made by step %q, and another input is a list made by step %q", r.sel.text, g.dims[p.dim].maker, g.dims[n.dim].maker),
+					"the elements of two lists do not belong together: use inputs that come from the same one"))
+			}
+		}
+	}
+	return whole
+}
+
+// deepen makes n run in dimension d if that lies below the one it runs in. It
+// reports false if neither lies below the other.
+func (g *Graph) deepen(n *node, d int) bool {
+	switch {
+	case g.above(n.dim, d):
+		n.dim = d
+	case !g.above(d, n.dim):
+		return false
+	}
+	return true
+}
+
+// above reports whether a is d or one of the dimensions that d lies in.
+func (g *Graph) above(a, d int) bool {
+	for ; d >= 0; d = g.dims[d].parent {
+		if d == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Graph) checkKinds(n *node, f *Field, sel selector, p *port, fs *faults) {
+	switch {
+	case !fits(p.kinds, f.Kinds):
+		fs.add(n.fault(f.Name, fmt.Sprintf("%s is %s", sel.text, kindNames(p.kinds)), "it takes "+f.takes()))
+	case f.Tracked && !p.tracked && sel.step != "" && !slices.Contains(p.kinds, Any):
+		fs.add(n.fault(f.Name, fmt.Sprintf("the detections of %s carry no track ids, and this block follows objects from frame to frame", sel.text),
+			"put a roboflow_core/byte_tracker@v3 step between and select its tracked_detections"))
+	}
+}
+
+func kindNames(kinds []Kind) string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, " or ")
+}
+
+// lookUp finds the port that a selector means.
+func (g *Graph) lookUp(n *node, f *Field, sel selector, fs *faults) (*port, bool) {
+	if sel.step == "" {
+		if p, ok := g.roots[sel.input]; ok {
+			return p, true
+		}
+		in := g.doc.input(sel.input)
+		if in == nil {
+			return nil, false
+		}
+		return &port{name: in.name, kinds: in.kinds, col: -1}, true
+	}
+	from := g.nodes[sel.step]
+	if from == nil || from.m == nil {
+		return nil, false // said already
+	}
+	for i := range from.ports {
+		if from.ports[i].name == sel.port {
+			return &from.ports[i], true
+		}
+	}
+	if from.params == nil || from.m.Ports != nil && len(from.ports) == len(from.m.Outputs) {
+		return nil, false // its own faults come first
+	}
+	fs.add(n.fault(f.Name, fmt.Sprintf("%s: step %q (%s) has no output %q", sel.text, from.name, from.typ, sel.port), from.portHint(sel.port)))
+	return nil, false
+}
+
+func (n *node) portHint(name string) string {
+	var all []string
+	for _, p := range n.ports {
+		all = append(all, p.name)
+	}
+	return didYouMean("outputs", nearest(name, all), all)
+}
+
+// like works out the kinds of a port that has those of a field.
+func (g *Graph) like(n *node, o Output) (kinds []Kind, tracked bool) {
+	i := n.m.field(o.Like)
+	if i < 0 {
+		panic(fmt.Sprintf("block %s: output %s is like field %s, which there is not", n.m.Type, o.Name, o.Like))
+	}
+	for _, r := range n.uses[i].refs {
+		if r.sel.text == "" {
+			continue
+		}
+		if p, ok := g.lookUp(n, &n.m.Fields[i], r.sel, &faults{}); ok {
+			return p.kinds, o.Tracked || p.tracked || slices.Contains(p.kinds, Any)
+		}
+	}
+	return n.m.Fields[i].Kinds, o.Tracked
+}
+
+// checkGates checks that flow control can decide about its targets.
+func (g *Graph) checkGates(fs *faults) {
+	for _, n := range g.order {
+		for _, gt := range n.gates {
+			if n.m != nil && gt.by.m != nil && !g.above(gt.by.dim, n.dim) {
+				fs.add(gt.by.fault("next_steps", fmt.Sprintf("it decides for each element of the list made by %q, and step %q runs once a frame", g.dims[gt.by.dim].maker, n.name),
+					"gather the list first, or let it lead to a step that works on the elements"))
+			}
+		}
+	}
+}
+
+func (g *Graph) checkOutputs(fs *faults) {
+	for _, o := range g.doc.outputs {
+		where := fmt.Sprintf("output %q", o.name)
+		if o.sel.step == "" {
+			if g.doc.input(o.sel.input) == nil {
+				fs.add(Fault{Property: where, Text: fmt.Sprintf("%s: there is no input %q", o.sel.text, o.sel.input), Hint: g.nearInput(o.sel.input)})
+			} else if p, ok := g.roots[o.sel.input]; ok {
+				p.users++
+			}
+			continue
+		}
+		from := g.nodes[o.sel.step]
+		if from == nil {
+			fs.add(Fault{Property: where, Text: fmt.Sprintf("%s: there is no step %q", o.sel.text, o.sel.step), Hint: g.nearStep(o.sel.step)})
+			continue
+		}
+		found := o.sel.port == "*"
+		for i := range from.ports {
+			if o.sel.port == "*" || from.ports[i].name == o.sel.port {
+				from.ports[i].users++
+				found = true
+			}
+		}
+		if !found && from.params != nil && (from.m.Ports == nil || len(from.ports) > len(from.m.Outputs)) {
+			fs.add(Fault{Property: where, Text: fmt.Sprintf("%s: step %q (%s) has no output %q", o.sel.text, from.name, from.typ, o.sel.port), Hint: from.portHint(o.sel.port)})
+		}
+	}
+}
+
+// findMain chooses the detections that stand for the frame in results, counts
+// and previews: the first output that is detections, else what the last step
+// in the order that hands out detections of whole frames handed out.
+func (g *Graph) findMain() int {
+	for _, o := range g.doc.outputs {
+		if from := g.nodes[o.sel.step]; from != nil {
+			for _, p := range from.ports {
+				if p.name == o.sel.port && p.dim == 0 && isDetections(p.kinds) {
+					return p.col
+				}
+			}
+		}
+	}
+	for _, n := range slices.Backward(g.order) {
+		for _, p := range n.ports {
+			if p.dim == 0 && isDetections(p.kinds) {
+				return p.col
+			}
+		}
+	}
+	return -1
+}
+
+func isDetections(kinds []Kind) bool {
+	return slices.ContainsFunc(kinds, func(k Kind) bool { return slices.Contains(anyDetections, k) })
+}

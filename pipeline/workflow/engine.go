@@ -1,0 +1,408 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"perch/pipeline"
+)
+
+// An Engine is a graph bound for one run. It implements [pipeline.Engine].
+type Engine struct {
+	graph  *Graph
+	env    *Env
+	opts   Options
+	about  pipeline.EngineInfo
+	units  []*unit
+	cols   []column
+	groups []group
+	main   int
+	ids    ids
+	stream pipeline.StreamInfo
+	number int64
+	free   []*work
+	outs   outputs
+	held   int // pendings that occupy something outside
+	open   []*work
+	rate   rate
+}
+
+// unit is a step as it runs.
+type unit struct {
+	m       *Manifest
+	name    string
+	block   Block
+	starter Starter
+	early   bool // may start before the frame's turn
+	ins     []source
+	outs    []int
+	dim     int
+	outDim  int
+	gates   []unitGate
+	targets int
+	allow   []bool // flow control: target by element
+	arena   arena
+	ran     []bool // by element
+	spent   time.Duration
+	calls   uint64
+}
+
+type unitGate struct {
+	by     *unit
+	target int
+	up     int
+}
+
+// column holds the values of one port, by element of its dimension.
+type column struct {
+	dim    int
+	values []Value
+}
+
+// group is one dimension on this frame.
+type group struct {
+	n      int
+	parent []int // each element's element in the dimension above
+}
+
+// work is one frame on its way.
+type work struct {
+	e          *Engine
+	src        pipeline.Frame
+	info       pipeline.FrameInfo
+	frame      Frame
+	image      Image
+	pendings   [][]held // by unit, by element
+	events     []pipeline.Event
+	deliveries []pipeline.Delivery
+	took       [pipeline.NumStages]time.Duration
+	call       Call
+}
+
+// held is a started piece of work.
+type held struct {
+	Pending
+	settled bool
+}
+
+// About implements [pipeline.Engine].
+func (e *Engine) About() pipeline.EngineInfo { return e.about }
+
+// Opened implements [pipeline.Engine].
+func (e *Engine) Opened(info pipeline.StreamInfo) { e.stream = info }
+
+// Close ends the blocks.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, u := range e.units {
+		if c, ok := u.block.(Closer); ok {
+			if err := c.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("step %q: %w", u.name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Begin implements [pipeline.Engine]: it starts the models that need nothing
+// but the frame.
+func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
+	w := e.newWork(f)
+	e.open = append(e.open, w)
+	e.setRoots(w)
+	for i, u := range e.units {
+		if !u.early {
+			continue
+		}
+		w.call = Call{ctx: ctx, e: e, n: u, work: w}
+		p, err := u.starter.Start(&w.call, e.held == 0)
+		if err != nil {
+			w.discard()
+			return nil, e.stepError(u, err)
+		}
+		if p != nil {
+			w.hold(i, 0, p)
+		}
+	}
+	return w, nil
+}
+
+func (e *Engine) newWork(f pipeline.Frame) *work {
+	var w *work
+	if n := len(e.free); n > 0 {
+		w, e.free = e.free[n-1], e.free[:n-1]
+	} else {
+		w = &work{e: e, pendings: make([][]held, len(e.units))}
+	}
+	w.src, w.info = f, f.Info()
+	w.events, w.deliveries, w.took = nil, nil, [pipeline.NumStages]time.Duration{}
+	e.number++
+	e.rate.see(w.info.PTS)
+	fps := e.opts.FPS
+	if fps <= 0 {
+		fps = e.stream.FPS
+	}
+	w.frame = Frame{
+		Video: "default_source", Number: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps, MeasuredFPS: e.rate.fps(),
+		FromFile: !e.stream.Live,
+	}
+	pic := f.Picture()
+	name := e.opts.ImageInput
+	if name == "" {
+		name = "image"
+	}
+	w.image = Image{Picture: pic, View: true, Origin: Origin{
+		Name: name, Root: name, Width: pic.Width, Height: pic.Height, RootWidth: pic.Width, RootHeight: pic.Height,
+	}}
+	return w
+}
+
+// setRoots puts the frame into the columns of the inputs.
+func (e *Engine) setRoots(w *work) {
+	for _, in := range e.graph.doc.inputs {
+		p, ok := e.graph.roots[in.name]
+		if !ok {
+			continue
+		}
+		v := ImageOf(&w.image)
+		if in.class == metadataInput {
+			v = Value{typ: MetadataType, ref: &w.frame}
+		}
+		c := &e.cols[p.col]
+		c.values = append(c.values[:0], v)
+	}
+}
+
+// ancestor returns the element that lies up levels above element i of dim.
+func (e *Engine) ancestor(dim, i, up int) int {
+	for ; up > 0; up-- {
+		i = e.groups[dim].parent[i]
+		dim = e.graph.dims[dim].parent
+	}
+	return i
+}
+
+// Finish implements [pipeline.Work]: it runs all steps.
+func (w *work) Finish(ctx context.Context, r *pipeline.Result) error {
+	e := w.e
+	defer w.discard()
+	start := time.Now()
+	e.setRoots(w)
+	e.outs.failed = false
+	err := e.runAll(ctx, w)
+	r.Events = append(r.Events, w.events...)
+	r.Deliveries = append(r.Deliveries, w.deliveries...)
+	for s, d := range w.took {
+		r.Took[s] += d
+	}
+	rest := time.Since(start)
+	for _, s := range []pipeline.Stage{pipeline.StagePreprocess, pipeline.StageInference} {
+		rest -= w.took[s]
+	}
+	r.Took[pipeline.StagePostprocess] = max(rest, 0)
+	r.Outputs = &e.outs
+	e.outs.frame, e.outs.enc.Frame = w.frame, &e.outs.frame
+	if err == nil {
+		r.Detections = e.appendMain(r.Detections[:0])
+		return nil
+	}
+	e.outs.failed = true
+	if !e.opts.Tolerant || ctx.Err() != nil || pipeline.KindOf(err) == pipeline.Stuck {
+		return err
+	}
+	r.Errors = append(r.Errors, err.Error())
+	return nil
+}
+
+func (e *Engine) runAll(ctx context.Context, w *work) error {
+	for i := 1; i < len(e.groups); i++ {
+		e.groups[i].n, e.groups[i].parent = 0, e.groups[i].parent[:0]
+	}
+	for i, u := range e.units {
+		if err := e.runUnit(ctx, w, i, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runUnit runs one step for all its elements.
+func (e *Engine) runUnit(ctx context.Context, w *work, i int, u *unit) error {
+	start := time.Now()
+	n := e.groups[u.dim].n
+	u.arena.reset()
+	u.ran = grow(u.ran, n)
+	u.allow = grow(u.allow, u.targets*n)
+	for _, out := range u.outs {
+		if u.m.Delta > 0 {
+			e.cols[out].values = e.cols[out].values[:0]
+		} else {
+			e.cols[out].values = grow(e.cols[out].values, n)
+		}
+	}
+	next := 0 // the first element that is not started
+	for el := range n {
+		if u.starter != nil {
+			if err := e.startFrom(ctx, w, i, u, el, &next); err != nil {
+				return e.stepError(u, err)
+			}
+		}
+		if !e.runs(u, el) {
+			continue
+		}
+		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: el, pending: w.pending(i, el)}
+		if err := u.block.Run(&w.call); err != nil {
+			return e.stepError(u, err)
+		}
+		w.drop(i, el)
+		u.ran[el] = true
+	}
+	u.spent += time.Since(start)
+	u.calls++
+	return nil
+}
+
+// grow returns s with n zero elements, in its own memory if that suffices.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	s = s[:n]
+	clear(s)
+	return s
+}
+
+// startFrom starts as many elements as find room, and at least element el. The
+// models can then work on several crops at once.
+func (e *Engine) startFrom(ctx context.Context, w *work, i int, u *unit, el int, next *int) error {
+	for ; *next < e.groups[u.dim].n; *next++ {
+		if w.pending(i, *next) != nil || !e.runs(u, *next) {
+			continue
+		}
+		if *next == el && e.held > 0 {
+			// It must not wait while it holds what others, or it itself in
+			// another frame, may be waiting for.
+			if err := e.settleAll(ctx); err != nil {
+				return err
+			}
+		}
+		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: *next}
+		p, err := u.starter.Start(&w.call, *next == el)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			return nil
+		}
+		w.hold(i, *next, p)
+	}
+	return nil
+}
+
+// settleAll waits for everything that was started and frees what it occupies.
+func (e *Engine) settleAll(ctx context.Context) error {
+	for _, w := range e.open {
+		for i := range w.pendings {
+			for k := range w.pendings[i] {
+				h := &w.pendings[i][k]
+				if h.Pending == nil || h.settled {
+					continue
+				}
+				h.settled = true
+				e.held--
+				if err := h.Settle(ctx); err != nil {
+					return e.stepError(e.units[i], err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// runs reports whether flow control lets a step run for an element and all its
+// inputs are there.
+func (e *Engine) runs(u *unit, el int) bool {
+	for _, g := range u.gates {
+		at := e.ancestor(u.dim, el, g.up)
+		if !g.by.ran[at] || !g.by.allow[g.target*e.groups[g.by.dim].n+at] {
+			return false
+		}
+	}
+	if u.m.AcceptsEmpty {
+		return true
+	}
+	for i := range u.ins {
+		s := &u.ins[i]
+		if s.col >= 0 && !s.gather && e.cols[s.col].values[e.ancestor(u.dim, el, s.up)].IsNull() {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) stepError(u *unit, err error) error {
+	return fmt.Errorf("step %q (%s): %w", u.name, u.m.Type, err)
+}
+
+func (e *Engine) appendMain(dst []pipeline.Detection) []pipeline.Detection {
+	if e.main < 0 || len(e.cols[e.main].values) == 0 {
+		return dst
+	}
+	d, ok := e.cols[e.main].values[0].Detections()
+	if !ok {
+		return dst
+	}
+	for i := range d.Items {
+		dst = append(dst, d.Items[i].Detection)
+	}
+	return dst
+}
+
+func (w *work) pending(unit, el int) Pending {
+	if el < len(w.pendings[unit]) {
+		return w.pendings[unit][el].Pending
+	}
+	return nil
+}
+
+func (w *work) hold(unit, el int, p Pending) {
+	for len(w.pendings[unit]) <= el {
+		w.pendings[unit] = append(w.pendings[unit], held{})
+	}
+	w.pendings[unit][el] = held{Pending: p}
+	w.e.held++
+}
+
+// drop gives one piece of work back.
+func (w *work) drop(unit, el int) {
+	if el >= len(w.pendings[unit]) || w.pendings[unit][el].Pending == nil {
+		return
+	}
+	h := &w.pendings[unit][el]
+	if !h.settled {
+		w.e.held--
+	}
+	h.Cancel()
+	*h = held{}
+}
+
+// discard gives everything back and makes w ready for another frame.
+func (w *work) discard() {
+	for i := range w.pendings {
+		for el := range w.pendings[i] {
+			w.drop(i, el)
+		}
+		w.pendings[i] = w.pendings[i][:0]
+	}
+	w.src = nil
+	e := w.e
+	for i, o := range e.open {
+		if o == w {
+			e.open = append(e.open[:i], e.open[i+1:]...)
+			break
+		}
+	}
+	e.free = append(e.free, w)
+}

@@ -1,0 +1,50 @@
+package workflow
+
+import (
+	"time"
+
+	"perch/pipeline"
+)
+
+// An Origin places an image, or what was found on it, in the frame.
+type Origin struct {
+	Name          string // "image" (the input's name) for the frame itself, else the detection or crop that made it
+	X, Y          int    // upper left corner in pixels of the frame
+	Width, Height int    // of this image
+	Root          string // name of the frame
+	RootWidth     int
+	RootHeight    int
+	Warped        bool // its pixels are not those of the frame (perspective): no way back
+}
+
+// IsRoot reports whether it is the frame itself.
+func (o Origin) IsRoot() bool { return o.Name == o.Root }
+
+// An Image is a picture with where it came from. Whoever receives one must not
+// draw on it; see [Call.Canvas].
+type Image struct {
+	Picture pipeline.Picture
+	Origin  Origin
+	// View is true if Picture shares its memory with another image.
+	View bool
+}
+
+// A Frame is what is known of the frame that is being processed.
+type Frame struct {
+	Video       string // video identifier, "default_source"
+	Number      int64  // from 1
+	Time        time.Time
+	PTS         time.Duration
+	FPS         float64 // declared, or else what the stream says; 0 when unknown
+	MeasuredFPS float64 // 0 until known
+	FromFile    bool
+}
+
+// Seconds is the time by which blocks measure: frame number / FPS for a file,
+// the clock otherwise.
+func (f *Frame) Seconds() float64 {
+	if f.FromFile && f.FPS > 0 {
+		return float64(f.Number) / f.FPS
+	}
+	return float64(f.Time.UnixNano()) / 1e9
+}

@@ -1,0 +1,197 @@
+package workflow
+
+import (
+	"time"
+
+	"perch/pipeline"
+)
+
+// outputs is the result of the last frame, as [pipeline.Outputs].
+type outputs struct {
+	e      *Engine
+	list   []outputPlan
+	enc    Encoder
+	frame  Frame
+	failed bool // the frame has no values
+}
+
+type outputPlan struct {
+	name string
+	own  bool
+	con  Value
+	col  int      // -1 for a constant
+	all  []int    // columns of "$steps.x.*"
+	keys []string // their names
+}
+
+func (e *Engine) prepareOutputs() {
+	e.outs = outputs{e: e, enc: Encoder{JPEG: e.env.JPEG}}
+	for _, o := range e.graph.doc.outputs {
+		p := outputPlan{name: o.name, own: o.own, col: -1}
+		switch from := e.graph.nodes[o.sel.step]; {
+		case from != nil && o.sel.port == "*":
+			for _, port := range from.ports {
+				p.all, p.keys = append(p.all, port.col), append(p.keys, port.name)
+			}
+		case from != nil:
+			for _, port := range from.ports {
+				if port.name == o.sel.port {
+					p.col = port.col
+				}
+			}
+		default:
+			if root, ok := e.graph.roots[o.sel.input]; ok {
+				p.col = root.col
+			} else {
+				p.con = e.graph.parameter(o.sel.input, e.opts)
+			}
+		}
+		e.outs.list = append(e.outs.list, p)
+	}
+}
+
+// Len implements [pipeline.Outputs].
+func (o *outputs) Len() int { return len(o.list) }
+
+// Name implements [pipeline.Outputs].
+func (o *outputs) Name(i int) string { return o.list[i].name }
+
+// Value returns output i: null if its step did not run, nested lists below a
+// step that makes lists.
+func (o *outputs) Value(i int) Value {
+	p := &o.list[i]
+	switch {
+	case o.failed:
+		return Value{}
+	case p.all != nil:
+		f := &Fields{}
+		for k, col := range p.all {
+			f.Set(p.keys[k], o.column(col))
+		}
+		return ObjectOf(f)
+	case p.col < 0:
+		return p.con
+	}
+	return o.column(p.col)
+}
+
+// column returns what a column holds: its value, or nested lists.
+func (o *outputs) column(col int) Value {
+	c := &o.e.cols[col]
+	if c.dim == 0 {
+		if len(c.values) == 0 {
+			return Value{}
+		}
+		return c.values[0]
+	}
+	return o.nest(c.values, c.dim)
+}
+
+// nest folds the values of a dimension into lists until one is left.
+func (o *outputs) nest(values []Value, d int) Value {
+	for d > 0 {
+		parent := o.e.graph.dims[d].parent
+		lists := make([][]Value, o.e.groups[parent].n)
+		for i, v := range values {
+			at := o.e.groups[d].parent[i]
+			lists[at] = append(lists[at], v)
+		}
+		values = values[:0:0]
+		for _, l := range lists {
+			values = append(values, ListOf(l))
+		}
+		d = parent
+	}
+	if len(values) == 0 {
+		return Value{}
+	}
+	return values[0]
+}
+
+// IsImage implements [pipeline.Outputs].
+func (o *outputs) IsImage(i int) bool { return o.Value(i).Type() == ImageType }
+
+// Image implements [pipeline.Outputs].
+func (o *outputs) Image(i int) (pipeline.Picture, bool) {
+	v := o.Value(i)
+	if img, ok := v.Image(); ok {
+		return img.Picture, true
+	}
+	f, ok := v.Fields()
+	if !ok {
+		return pipeline.Picture{}, false
+	}
+	for k := len(f.Values) - 1; k >= 0; k-- {
+		if img, ok := f.Values[k].Image(); ok {
+			return img.Picture, true
+		}
+	}
+	return pipeline.Picture{}, false
+}
+
+// AppendJSON implements [pipeline.Outputs].
+func (o *outputs) AppendJSON(dst []byte, i int, jpegQuality int) ([]byte, error) {
+	o.enc.Quality, o.enc.Own = jpegQuality, o.list[i].own
+	return o.enc.Append(dst, o.Value(i))
+}
+
+// Output returns an output of the last frame by its name; null if there is
+// none. It is valid until the next frame.
+func (e *Engine) Output(name string) Value {
+	for i := range e.outs.list {
+		if e.outs.list[i].name == name {
+			return e.outs.Value(i)
+		}
+	}
+	return Value{}
+}
+
+// OutputNames are the names of the workflow's outputs, in its order.
+func (g *Graph) OutputNames() []string {
+	names := []string{}
+	for _, o := range g.doc.outputs {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// A StepTime is what a step has cost so far.
+type StepTime struct {
+	Step, Type string
+	Frames     uint64
+	Total      time.Duration
+}
+
+// Times says what each step has cost, in the order in which they run.
+func (e *Engine) Times() []StepTime {
+	var all []StepTime
+	for _, u := range e.units {
+		all = append(all, StepTime{u.name, u.m.Type, u.calls, u.spent})
+	}
+	return all
+}
+
+// rate measures how fast frames come, over the last second or so.
+type rate struct {
+	last   time.Duration
+	seen   uint64
+	period float64 // seconds, smoothed
+}
+
+func (r *rate) see(pts time.Duration) {
+	r.seen++
+	if d := (pts - r.last).Seconds(); r.seen > 1 && d > 0 && d < 10 {
+		if r.period == 0 {
+			r.period = d
+		}
+		r.period += (d - r.period) / 16
+	}
+	r.last = pts
+}
+
+func (r *rate) fps() float64 {
+	if r.period == 0 {
+		return 0
+	}
+	return 1 / r.period
+}
