@@ -21,6 +21,7 @@ import (
 	"perch/cmd/internal/models"
 	"perch/gst"
 	"perch/pipeline"
+	"perch/pipeline/infer"
 	"perch/storage"
 )
 
@@ -116,7 +117,7 @@ func modelOptions(cfg *config.Config, log *slog.Logger) models.Options {
 	}
 	return models.Options{
 		Dir: dir, Library: string(cfg.Models.Library), Providers: cfg.Models.Providers, Strict: cfg.Models.Strict,
-		Threads: cfg.Models.Threads, FP16: cfg.Models.FP16, EngineDir: filepath.Join(string(cfg.CacheDir), "engines"), Log: log,
+		Threads: cfg.Models.Threads, Engine: infer.EngineOptions{FP16: cfg.Models.FP16}, EngineDir: filepath.Join(string(cfg.CacheDir), "engines"), Log: log,
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 // the first Submit.
 func gate(s *Session) (goOn chan<- struct{}) {
 	g := make(chan struct{})
-	run := s.run
-	s.run = func(ins, outs []ort.Value, ro *ort.RunOptions) error {
+	run := s.now.run
+	s.now.run = func(ins, outs []ort.Value, ro *ort.RunOptions) error {
 		<-g
 		return run(ins, outs, ro)
 	}

@@ -28,8 +28,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // lengthy replaces the run by one that repeats it until it is terminated: real
 // operators, stopped by the real flag.
 func lengthy(s *Session) (running <-chan struct{}) {
-	real, ch := s.run, make(chan struct{}, 100)
-	s.run = func(ins, outs []ort.Value, ro *ort.RunOptions) error {
+	real, ch := s.now.run, make(chan struct{}, 100)
+	s.now.run = func(ins, outs []ort.Value, ro *ort.RunOptions) error {
 		ch <- struct{}{}
 		for {
 			if err := real(ins, outs, ro); err != nil {
@@ -133,9 +133,9 @@ func TestStuck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.grace = 10 * time.Millisecond
+	s.now.grace = 10 * time.Millisecond
 	hang := make(chan struct{})
-	s.run = func(_, _ []ort.Value, _ *ort.RunOptions) error { <-hang; return nil }
+	s.now.run = func(_, _ []ort.Value, _ *ort.RunOptions) error { <-hang; return nil }
 	a, b := lease(t, s), lease(t, s)
 	a.Submit()
 	b.Submit()
@@ -147,21 +147,21 @@ func TestStuck(t *testing.T) {
 	_, err = s.Lease(t.Context())
 	wantKind(t, err, pipeline.Stuck)
 	wantKind(t, s.Close(), pipeline.Stuck)
-	if s.lanes[0].inVals[0].GetShape() == nil {
+	if s.now.lanes[0].inVals[0].GetShape() == nil {
 		t.Error("a tensor was freed while C had it")
 	}
 
 	close(hang) // it comes back after all, so that this test leaves nothing behind
-	<-s.ended
-	s.wg.Wait()
-	if err := s.freeAll(); err != nil {
+	<-s.now.ended
+	s.now.wg.Wait()
+	if err := s.now.freeAll(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRunError(t *testing.T) {
 	s := open(t, doubled(1, 2), Options{})
-	s.run = func(_, _ []ort.Value, _ *ort.RunOptions) error { return errors.New("cuda\n is  away") }
+	s.now.run = func(_, _ []ort.Value, _ *ort.RunOptions) error { return errors.New("cuda\n is  away") }
 	slot := lease(t, s)
 	defer slot.Release()
 	slot.Submit()

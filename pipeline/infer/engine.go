@@ -1,126 +1,127 @@
 package infer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"maps"
+	"errors"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
-
-	"perch/pipeline"
 )
 
-// keepEngines is how many engine folders a cache keeps; the least recently
-// used beyond that are removed.
-const keepEngines = 8
+// needsEngine reports whether provider builds something before it runs a model.
+func needsEngine(provider string) bool { return provider == TensorRT || provider == Rehearsal }
 
-// tensorRTOptions are the provider's options without the cache.
-// https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
-func tensorRTOptions(o Options, p *plan) map[string]string {
-	opts := map[string]string{
-		"trt_max_workspace_size": strconv.Itoa(1 << 30),
-		"trt_fp16_enable":        "0",
-	}
-	if o.GPUMemLimit > 0 {
-		opts["trt_max_workspace_size"] = strconv.FormatInt(min(1<<30, o.GPUMemLimit), 10)
-	}
-	if o.FP16 {
-		opts["trt_fp16_enable"] = "1"
-	}
-	// Without a profile each new shape rebuilds the engine in the middle of
-	// the day (onnxruntime issues 16889 and 22822).
-	var least, most []string
-	for _, in := range p.inputs {
-		if isFixed(in.given) {
-			continue
-		}
-		least = append(least, in.name+":"+dims(in.shape))
-		shape := in.shape
-		if in.rows {
-			shape = withRows(in.shape, p.batch)
-		}
-		most = append(most, in.name+":"+dims(shape))
-	}
-	if len(least) > 0 {
-		opts["trt_profile_min_shapes"] = strings.Join(least, ",")
-		opts["trt_profile_opt_shapes"] = strings.Join(most, ",")
-		opts["trt_profile_max_shapes"] = strings.Join(most, ",")
-	}
-	return opts
+// An engine is what a provider built of the model, or will build while it loads.
+type engine struct {
+	dir     string            // where it is or comes to be; "" when it is not kept
+	options map[string]string // for TensorRT
+	facts   map[string]string
+	table   []byte // of INT8's ranges
+	stage   *stage // nil when it was there already
 }
 
-func dims(shape []int64) string {
-	s := make([]string, len(shape))
-	for i, d := range shape {
-		s[i] = strconv.FormatInt(d, 10)
+// describe says what the engine of the model for provider is. The plan must be
+// there.
+func (op *opening) describe(provider string) (e engine, err error) {
+	e.options = map[string]string{}
+	if provider == TensorRT {
+		e.options = tensorRTOptions(op.o, op.plan)
 	}
-	return strings.Join(s, "x")
+	e.facts = op.rt.machine.engineFacts(provider, op.graph.Digest, op.lib, e.options)
+	if provider == TensorRT {
+		e.table, err = op.o.Engine.calibration(e.options, e.facts)
+	}
+	return e, err
 }
 
-// engineFacts is everything that a built engine depends on. ONNX Runtime does
-// not check it (onnxruntime issue 22244), so it names the folder.
-func (m machine) engineFacts(digest string, lib Library, opts map[string]string) map[string]string {
-	facts := m.software()
-	facts["model"] = digest
-	facts["onnxruntime"] = lib.Version
-	so := filepath.Join(filepath.Dir(lib.Path), "libonnxruntime_providers_tensorrt.so")
-	if st, err := os.Stat(so); err == nil {
-		facts["provider"] = fmt.Sprintf("%d bytes of %s", st.Size(), st.ModTime().UTC().Format(time.RFC3339))
+// notReady says why provider cannot be used at once, "" when it can. A provider
+// that only lacks its engine is noted.
+func (op *opening) notReady(provider string) (why string, err error) {
+	if !needsEngine(provider) {
+		return "", nil
 	}
-	for k, v := range opts {
-		facts["option "+k] = v
+	if op.o.EngineCacheDir == "" {
+		return "engines are not kept, and building one takes too long", nil
 	}
-	return facts
-}
-
-// engineFolder makes the folder for engines with these facts, notes in it what
-// they are, and removes the least recently used folders.
-func engineFolder(cache string, facts map[string]string) (string, error) {
-	hash := sha256.New()
-	for _, k := range slices.Sorted(maps.Keys(facts)) {
-		fmt.Fprintf(hash, "%q=%q\n", k, facts[k])
+	if op.plan, err = newPlan(op.graph, op.o); err != nil {
+		return "", err
 	}
-	dir := filepath.Join(cache, hex.EncodeToString(hash.Sum(nil))[:32])
-	fail := func(err error) (string, error) {
-		return "", &pipeline.Error{Op: "prepare TensorRT's engine cache", On: dir, Kind: pipeline.BadConfig, Err: err,
-			Hint: "let the user that Perch runs as write there; without it each start builds the engine again, which takes minutes"}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fail(err)
-	}
-	note, err := json.MarshalIndent(facts, "", "  ")
+	e, err := op.describe(provider)
 	if err != nil {
-		return fail(err)
+		return "", err
 	}
-	// Written each time: it proves that the folder can be written to, and its
-	// time tells when the engine was last used.
-	if err := os.WriteFile(filepath.Join(dir, engineNote), append(note, '\n'), 0o644); err != nil {
-		return fail(err)
+	if op.found(e) != "" {
+		return "", nil
 	}
-	return dir, pruneEngines(cache, dir)
+	if op.waits == "" {
+		op.waits = provider
+	}
+	return "its engine is not built yet", nil
 }
 
-const engineNote = "built-for.json"
+// found is the folder of an engine that is whole.
+func (op *opening) found(e engine) string {
+	dir, damaged := engines{op.o.EngineCacheDir}.find(e.facts)
+	if damaged != nil {
+		op.o.Log.Warn("a damaged engine was removed", "model", op.name, "error", damaged)
+	}
+	return dir
+}
 
-func pruneEngines(cache, keep string) error {
-	notes, _ := filepath.Glob(filepath.Join(cache, "*", engineNote))
-	used := map[string]time.Time{}
-	for _, n := range notes {
-		if st, err := os.Stat(n); err == nil && filepath.Dir(n) != keep {
-			used[filepath.Dir(n)] = st.ModTime()
+// prepare finds the engine for provider, or a place to build it in.
+func (op *opening) prepare(provider string) (e engine, err error) {
+	if !needsEngine(provider) {
+		return engine{}, nil
+	}
+	if e, err = op.describe(provider); err != nil {
+		return e, err
+	}
+	cache := engines{op.o.EngineCacheDir}
+	if cache.dir == "" {
+		if provider == Rehearsal || e.table != nil {
+			return e, badOption(errors.New("this needs a folder for engines, and none is given"), "set EngineCacheDir")
+		}
+		return e, nil
+	}
+	if e.dir = op.found(e); e.dir == "" {
+		b := Building{Model: op.name, Provider: provider, Started: time.Now(), Expected: op.expected(provider), PID: os.Getpid()}
+		if e.stage, err = cache.begin(b, e.facts); err != nil {
+			return e, err
+		}
+		e.dir = e.stage.dir
+		if op.o.Building != nil {
+			op.o.Building(b)
+		}
+		e.options["trt_timing_cache_enable"], e.options["trt_timing_cache_path"] = "1", e.dir
+		if e.table != nil {
+			if err := os.WriteFile(filepath.Join(e.dir, calibrationFile), e.table, 0o644); err != nil {
+				return e, errors.Join(err, e.stage.discard())
+			}
 		}
 	}
-	old := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
-	for _, dir := range old[min(keepEngines-1, len(old)):] {
-		if err := os.RemoveAll(dir); err != nil {
-			return &pipeline.Error{Op: "remove an old TensorRT engine", On: dir, Err: err}
-		}
+	e.options["trt_engine_cache_enable"], e.options["trt_engine_cache_path"] = "1", e.dir
+	return e, nil
+}
+
+// expected is how long a build will take, 0 when nobody can say.
+func (op *opening) expected(provider string) time.Duration {
+	if provider == Rehearsal {
+		return op.o.RehearsalTime
 	}
-	return nil
+	return engines{op.o.EngineCacheDir}.took(provider, op.graph.Digest)
+}
+
+// keep publishes what was built.
+func (e *engine) keep() (err error) {
+	if e.stage != nil {
+		e.dir, err = e.stage.publish()
+	}
+	return err
+}
+
+// discard gives up what was begun.
+func (e *engine) discard() error {
+	if e.stage == nil {
+		return nil
+	}
+	return e.stage.discard()
 }

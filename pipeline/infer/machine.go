@@ -28,7 +28,7 @@ func (m machine) hasGPU() bool {
 
 // missing says why the provider cannot work with the library at lib, or "".
 func (m machine) missing(provider, lib string) string {
-	if provider == CPU {
+	if onCPU(provider) {
 		return ""
 	}
 	if !m.hasGPU() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -20,9 +21,14 @@ type opening struct {
 	o     Options
 	graph Graph
 
+	better string        // only providers before this one will do; "" is any
+	left   chan struct{} // closed when nobody waits for the outcome any more
+
 	plan   *plan
+	engine engine // of the provider that is being tried
 	sess   *ort.DynamicAdvancedSession
 	choice pipeline.ProviderChoice
+	waits  string
 }
 
 // Inspect reads the model and has ONNX Runtime load it on the CPU, without
@@ -66,8 +72,38 @@ func (rt *Runtime) Inspect(ctx context.Context, m Model, limit int64) (Graph, er
 //
 // Errors: NotFound, BadInput (damaged, not a model, too large), Unsupported (a
 // provider or an operator is missing), BadConfig (options that do not fit the
-// graph), Stuck (loading did not end in time).
+// graph), Busy (an engine has to be built and another process is building one),
+// Stuck (loading did not end in time).
 func (rt *Runtime) Open(ctx context.Context, m Model, o Options) (*Session, error) {
+	r, err := rt.open(ctx, m, o, "")
+	if err != nil {
+		return nil, err
+	}
+	return newSession(rt, m, o, r), nil
+}
+
+// Build makes the engine that provider needs for the model and keeps it in
+// o.EngineCacheDir, where Open and Upgrade then find it. That takes minutes, much
+// memory and the GPU: do it in a process of its own, of low priority. An engine
+// that is there already is loaded once, and that is all.
+func (rt *Runtime) Build(ctx context.Context, m Model, o Options, provider string) error {
+	i := slices.Index(o.Providers, provider)
+	if len(o.Providers) == 0 {
+		o.Providers, i = providers(), slices.Index(providers(), provider)
+	}
+	if i < 0 || !needsEngine(provider) {
+		return badOption(fmt.Errorf("provider %q has no engine to build, or is not among those allowed", provider), "")
+	}
+	o.Providers, o.Strict, o.OnlyReady = o.Providers[i:], true, false
+	r, err := rt.open(ctx, m, o, "")
+	if err != nil {
+		return err
+	}
+	return r.close()
+}
+
+// open opens the model on a provider before better, "" on any.
+func (rt *Runtime) open(ctx context.Context, m Model, o Options, better string) (*runner, error) {
 	o, err := o.withDefaults(rt)
 	if err != nil {
 		return nil, err
@@ -80,17 +116,17 @@ func (rt *Runtime) Open(ctx context.Context, m Model, o Options) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
-	op := &opening{rt: rt, lib: lib, model: m, name: m.name(), o: o, graph: g}
-	var s *Session
+	op := &opening{rt: rt, lib: lib, model: m, name: m.name(), o: o, graph: g, better: better}
+	var s *runner
 	err = op.exclusively(ctx, func() (err error) {
 		if err := op.choose(); err != nil {
 			return named(op.name, err)
 		}
-		s, err = op.session()
+		s, err = op.runner()
 		return err
 	}, func() {
 		if s != nil {
-			s.Close()
+			s.close()
 		}
 	})
 	if err != nil {
@@ -111,7 +147,8 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	opening := op.rt.opening // receives from a nil channel block, so this is "still waiting for our turn"
-	done, left := make(chan error), make(chan struct{})
+	done := make(chan error)
+	op.left = make(chan struct{})
 	for {
 		stage := "loading"
 		if opening != nil {
@@ -128,7 +165,7 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 				<-op.rt.opening
 				select {
 				case done <- err:
-				case <-left:
+				case <-op.left:
 					if err == nil {
 						undo()
 					}
@@ -141,10 +178,10 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 				op.o.Progress(stage, time.Since(started))
 			}
 		case <-ctx.Done():
-			close(left)
+			close(op.left)
 			return &pipeline.Error{Op: "open model", On: op.name, Err: context.Cause(ctx)}
 		case <-limit.C:
-			close(left)
+			close(op.left)
 			return &pipeline.Error{Op: "open model", On: op.name, Kind: pipeline.Stuck,
 				Err: fmt.Errorf("%s took longer than %v", stage, op.o.OpenTimeout), Hint: "restart Perch; if it happens again, run the model on the CPU"}
 		}
@@ -158,6 +195,19 @@ func (op *opening) load(provider string) error {
 	if op.plan, err = newPlan(op.graph, op.o); err != nil {
 		return err
 	}
+	if op.engine, err = op.prepare(provider); err != nil {
+		return err
+	}
+	if err := op.loadWith(provider); err != nil {
+		return errors.Join(err, op.engine.discard())
+	}
+	if err := op.engine.keep(); err != nil {
+		return errors.Join(err, op.sess.Destroy())
+	}
+	return nil
+}
+
+func (op *opening) loadWith(provider string) error {
 	so, err := op.sessionOptions(provider)
 	if err != nil {
 		return err
@@ -189,9 +239,9 @@ func (op *opening) create(so *ort.SessionOptions) (err error) {
 	return err
 }
 
-// session allocates the slots and starts the owner.
-func (op *opening) session() (*Session, error) {
-	s, err := newSession(op)
+// runner allocates the slots and starts the owner.
+func (op *opening) runner() (*runner, error) {
+	s, err := newRunner(op)
 	if err != nil {
 		return nil, errors.Join(named(op.name, err), op.sess.Destroy())
 	}

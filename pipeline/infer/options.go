@@ -16,7 +16,15 @@ const (
 	TensorRT = "tensorrt"
 	CUDA     = "cuda"
 	CPU      = "cpu"
+
+	// Rehearsal is not among the defaults: it takes RehearsalTime to write a
+	// file, as if that were an engine, and runs on the CPU. It is for seeing
+	// what the first hour of a device looks like where there is no GPU.
+	Rehearsal = "rehearsal"
 )
+
+// providers are all of them.
+func providers() []string { return []string{TensorRT, CUDA, CPU, Rehearsal} }
 
 // Options say how a model is to run. The zero value is good.
 type Options struct {
@@ -37,9 +45,14 @@ type Options struct {
 	MaxBatch int // most frames in one run where the batch dimension is open; 0 is 4
 	Slots    int // frames that may be prepared, waiting, running or read at a time; 0 is 2*batch+1
 
-	FP16           bool   // TensorRT may compute in half precision
+	Engine         EngineOptions
 	GPUMemLimit    int64  // bytes that CUDA's arena may take; 0 does not limit
-	EngineCacheDir string // where built TensorRT engines are kept; "" builds them at each start
+	EngineCacheDir string // where built engines are kept; "" builds them at each start
+
+	// OnlyReady passes a provider over whose engine would have to be built
+	// first, unless Strict asks for that one.
+	OnlyReady     bool
+	RehearsalTime time.Duration // see Rehearsal; 0 is 60 s
 
 	Deadline    time.Duration // of one run; 0 is 30 s
 	OpenTimeout time.Duration // of loading and warming up; 0 is 30 min, for an engine may have to be built
@@ -47,8 +60,20 @@ type Options struct {
 
 	// Progress is called every few seconds while the model loads, from the
 	// goroutine that called Open; nil is not called.
-	Progress func(stage string, elapsed time.Duration)
-	Log      *slog.Logger // nil logs to the Runtime's
+	Progress func(stage string, elapsed time.Duration) `json:"-"`
+	// Building is called when an engine begins to be built; nil is not called.
+	Building func(Building) `json:"-"`
+	Log      *slog.Logger   `json:"-"` // nil logs to the Runtime's
+}
+
+// EngineOptions say how TensorRT may build.
+type EngineOptions struct {
+	FP16        bool   // compute in half precision
+	INT8        bool   // compute in 8 bits: of a QDQ model, or with Calibration
+	Calibration string // file of INT8's ranges; "" for a QDQ model
+	Workspace   int64  // bytes for trying the layers' variants; 0 is 1 GiB
+	DLA         bool   // run layers on the deep learning accelerator of Orin and Xavier where it can
+	DLACore     int    // which one
 }
 
 func (o Options) withDefaults(rt *Runtime) (Options, error) {
@@ -56,8 +81,8 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 		o.Providers = []string{TensorRT, CUDA, CPU}
 	}
 	for i, p := range o.Providers {
-		if !slices.Contains([]string{TensorRT, CUDA, CPU}, p) {
-			return o, badOption(fmt.Errorf("unknown execution provider %q", p), "choose among "+strings.Join([]string{TensorRT, CUDA, CPU}, ", "))
+		if !slices.Contains(providers(), p) {
+			return o, badOption(fmt.Errorf("unknown execution provider %q", p), "choose among "+strings.Join(providers(), ", "))
 		}
 		if slices.Contains(o.Providers[:i], p) {
 			return o, badOption(fmt.Errorf("execution provider %q is named twice", p), "")
@@ -66,6 +91,9 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 	if o.Threads < 0 || o.MaxBatch < 0 || o.Slots < 0 || o.GPUMemLimit < 0 || o.Deadline < 0 || o.OpenTimeout < 0 {
 		return o, badOption(fmt.Errorf("a count, limit or time is negative"), "")
 	}
+	if err := o.Engine.check(); err != nil {
+		return o, err
+	}
 	if o.Threads == 0 {
 		o.Threads = min(4, runtime.NumCPU())
 	}
@@ -73,6 +101,9 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 		o.MaxBatch = 4
 	}
 	o.MaxBatch = min(o.MaxBatch, 64)
+	if o.RehearsalTime == 0 {
+		o.RehearsalTime = time.Minute
+	}
 	if o.Deadline == 0 {
 		o.Deadline = 30 * time.Second
 	}
@@ -83,6 +114,18 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 		o.Log = rt.cfg.Log
 	}
 	return o, nil
+}
+
+func (e EngineOptions) check() error {
+	switch {
+	case e.Workspace < 0 || e.DLACore < 0:
+		return badOption(fmt.Errorf("a size or number for TensorRT is negative"), "")
+	case e.Calibration != "" && !e.INT8:
+		return badOption(fmt.Errorf("a calibration table is given and INT8 is not"), "allow INT8, or leave the table out")
+	case e.DLA && !e.FP16 && !e.INT8:
+		return badOption(fmt.Errorf("the deep learning accelerator computes in FP16 or INT8 only"), "allow one of them")
+	}
+	return nil
 }
 
 func badOption(err error, hint string) error {

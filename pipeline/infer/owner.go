@@ -14,7 +14,7 @@ import (
 )
 
 // own is the goroutine that runs the model.
-func (s *Session) own() {
+func (s *runner) own() {
 	defer close(s.ended)
 	for {
 		select {
@@ -29,7 +29,7 @@ func (s *Session) own() {
 
 // gather takes what waits already, up to the batch, and waits for nothing:
 // while a run is in progress the next batch collects by itself.
-func (s *Session) gather(first *Slot) []*Slot {
+func (s *runner) gather(first *Slot) []*Slot {
 	batch := []*Slot{first}
 	for len(batch) < s.plan.batch {
 		select {
@@ -42,7 +42,7 @@ func (s *Session) gather(first *Slot) []*Slot {
 	return batch
 }
 
-func (s *Session) drain() {
+func (s *runner) drain() {
 	for {
 		select {
 		case slot := <-s.queue:
@@ -57,7 +57,7 @@ func (s *Session) drain() {
 }
 
 // serve runs the frames that are still wanted.
-func (s *Session) serve(batch []*Slot) {
+func (s *runner) serve(batch []*Slot) {
 	r := &activeRun{}
 	s.mu.Lock()
 	// Close closes quit before it takes the lock, so a run either sees that
@@ -109,7 +109,7 @@ func (s *Session) serve(batch []*Slot) {
 }
 
 // account tells the callers how the run ended. s.mu is held.
-func (s *Session) account(batch []*Slot, r *activeRun, err error) {
+func (s *runner) account(batch []*Slot, r *activeRun, err error) {
 	if err == nil {
 		s.stats.Batches++
 	} else {
@@ -128,7 +128,7 @@ func (s *Session) account(batch []*Slot, r *activeRun, err error) {
 	}
 }
 
-func (s *Session) runError(r *activeRun, err error) error {
+func (s *runner) runError(r *activeRun, err error) error {
 	e := &pipeline.Error{Op: "run model", On: s.name, Err: errors.New(oneLine(err))}
 	switch {
 	case r.late:
@@ -144,7 +144,7 @@ func (s *Session) runError(r *activeRun, err error) error {
 
 // finish hands the slot back to its caller, or its memory to the next if the
 // caller has gone. s.mu is held.
-func (s *Session) finish(slot *Slot, err error) {
+func (s *runner) finish(slot *Slot, err error) {
 	slot.err = err
 	slot.run = nil
 	slot.took = time.Since(slot.submitted)
@@ -158,7 +158,7 @@ func (s *Session) finish(slot *Slot, err error) {
 
 // expire ends a run that takes too long, and gives it up when that does not
 // help: C code cannot be interrupted, only reported.
-func (s *Session) expire(r *activeRun) {
+func (s *runner) expire(r *activeRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.active != r {
@@ -177,7 +177,7 @@ func (s *Session) expire(r *activeRun) {
 }
 
 // terminate asks the run in progress to stop at its next operator. s.mu is held.
-func (s *Session) terminate() {
+func (s *runner) terminate() {
 	if s.active == nil || s.active.terminated {
 		return
 	}
@@ -188,7 +188,7 @@ func (s *Session) terminate() {
 }
 
 // infer runs the frames and puts the outputs into their lanes.
-func (s *Session) infer(batch []*Slot) (err error) {
+func (s *runner) infer(batch []*Slot) (err error) {
 	lanes := make([]*lane, len(batch))
 	for i, slot := range batch {
 		lanes[i] = slot.lane
@@ -210,7 +210,7 @@ func (s *Session) infer(batch []*Slot) (err error) {
 }
 
 // inferOne runs one frame without copying anything.
-func (s *Session) inferOne(l *lane) (err error) {
+func (s *runner) inferOne(l *lane) (err error) {
 	outs := slices.Clone(l.outVals)
 	defer func() { err = errors.Join(err, s.destroyCopied(outs)) }()
 	if err := s.run(l.inVals, outs, s.ro); err != nil {
@@ -228,7 +228,7 @@ func (s *Session) inferOne(l *lane) (err error) {
 }
 
 // destroyCopied frees the values that ONNX Runtime allocated in a run.
-func (s *Session) destroyCopied(outs []ort.Value) error {
+func (s *runner) destroyCopied(outs []ort.Value) error {
 	var errs []error
 	for i, o := range s.plan.outputs {
 		if o.shape == nil && !absent(outs[i]) {

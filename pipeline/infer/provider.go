@@ -24,7 +24,7 @@ func (op *opening) sessionOptions(provider string) (so *ort.SessionOptions, err 
 		}
 	}()
 	threads, spin := op.o.Threads, "0"
-	if provider != CPU {
+	if !onCPU(provider) {
 		threads = 1 // a few shape operators at most run beside the GPU
 	}
 	if op.o.Spin {
@@ -38,7 +38,7 @@ func (op *opening) sessionOptions(provider string) (so *ort.SessionOptions, err 
 		// With the arena NanoDet peaks at 126 MB and without it at 190 to 300,
 		// because freed blocks of odd sizes are not used again. On a GPU the
 		// arena would only hold memory that the board shares.
-		so.SetCpuMemArena(provider == CPU),
+		so.SetCpuMemArena(onCPU(provider)),
 		so.SetLogSeverityLevel(ort.LoggingLevelFatal), // errors come back as values
 	)
 	if err != nil {
@@ -46,7 +46,7 @@ func (op *opening) sessionOptions(provider string) (so *ort.SessionOptions, err 
 	}
 	from := slices.Index(op.o.Providers, provider)
 	for _, p := range op.o.Providers[from:] {
-		if p != provider && op.rt.machine.missing(p, op.lib.Path) != "" {
+		if p != provider && (needsEngine(p) || op.rt.machine.missing(p, op.lib.Path) != "") {
 			continue
 		}
 		if err := op.append(so, p); err != nil {
@@ -56,28 +56,23 @@ func (op *opening) sessionOptions(provider string) (so *ort.SessionOptions, err 
 	return so, nil
 }
 
+// onCPU reports whether a model on provider is computed by the CPU.
+func onCPU(provider string) bool { return provider == CPU || provider == Rehearsal }
+
 func (op *opening) append(so *ort.SessionOptions, provider string) error {
 	switch provider {
 	case TensorRT:
 		return op.appendTensorRT(so)
 	case CUDA:
 		return op.appendCUDA(so)
+	case Rehearsal:
+		return rehearse(op.left, op.engine.dir, op.o.RehearsalTime)
 	}
 	return nil // the CPU is always there, behind all others
 }
 
 func (op *opening) appendTensorRT(so *ort.SessionOptions) error {
-	opts := tensorRTOptions(op.o, op.plan)
-	if op.o.EngineCacheDir != "" {
-		dir, err := engineFolder(op.o.EngineCacheDir, op.rt.machine.engineFacts(op.graph.Digest, op.lib, opts))
-		if err != nil {
-			return err
-		}
-		opts["trt_engine_cache_enable"] = "1"
-		opts["trt_engine_cache_path"] = dir
-		opts["trt_timing_cache_enable"] = "1"
-		opts["trt_timing_cache_path"] = dir
-	} else {
+	if op.engine.dir == "" {
 		op.o.Log.Warn("TensorRT engines are not kept: each start builds them again", "model", op.name)
 	}
 	trt, err := ort.NewTensorRTProviderOptions()
@@ -85,7 +80,7 @@ func (op *opening) appendTensorRT(so *ort.SessionOptions) error {
 		return err
 	}
 	defer trt.Destroy() // fails only when it was destroyed before
-	if err := trt.Update(opts); err != nil {
+	if err := trt.Update(op.engine.options); err != nil {
 		return err
 	}
 	return so.AppendExecutionProviderTensorRT(trt)
@@ -110,10 +105,18 @@ func (op *opening) appendCUDA(so *ort.SessionOptions) error {
 }
 
 // choose loads the model on the best provider that works.
-func (op *opening) choose() error {
+func (op *opening) choose() (err error) {
 	var reasons []string
 	for _, p := range op.o.Providers {
+		if p == op.better {
+			break
+		}
 		why := op.rt.machine.missing(p, op.lib.Path)
+		if why == "" && op.o.OnlyReady && !op.o.Strict {
+			if why, err = op.notReady(p); err != nil {
+				return err
+			}
+		}
 		if why == "" {
 			if p != CPU {
 				op.o.Log.Info("loading model; the first time this may take minutes", "model", op.name, "provider", p)
@@ -132,6 +135,9 @@ func (op *opening) choose() error {
 		if op.o.Strict {
 			break
 		}
+	}
+	if len(reasons) == 0 {
+		reasons = []string{"it runs on " + op.better + " already, the best that is allowed"}
 	}
 	return &pipeline.Error{Op: "open model", On: op.name, Kind: pipeline.Unsupported,
 		Err: errors.New(reasonsLine(reasons)), Hint: "make the provider work (perch doctor helps), or allow cpu"}

@@ -1,7 +1,6 @@
 package infer
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,6 +131,7 @@ func TestBadOptions(t *testing.T) {
 	for _, o := range []Options{
 		{Providers: []string{"webgpu"}}, {Providers: []string{CPU, CPU}}, {Threads: -1}, {MaxBatch: -1},
 		{Slots: -1}, {Deadline: -time.Second}, {Input: "y"},
+		{Engine: EngineOptions{Workspace: -1}}, {Engine: EngineOptions{Calibration: "x"}}, {Engine: EngineOptions{DLA: true}},
 	} {
 		_, err := rt.Open(t.Context(), Model{Data: doubled(1, 2)}, o)
 		wantKind(t, err, pipeline.BadConfig)
@@ -166,7 +166,7 @@ func TestTensorRTOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := tensorRTOptions(Options{FP16: true, GPUMemLimit: 1 << 20}, p)
+	got := tensorRTOptions(Options{Engine: EngineOptions{FP16: true}, GPUMemLimit: 1 << 20}, p)
 	for k, want := range map[string]string{
 		"trt_fp16_enable": "1", "trt_max_workspace_size": "1048576",
 		"trt_profile_min_shapes": "x:1x3x4x4", "trt_profile_opt_shapes": "x:8x3x4x4", "trt_profile_max_shapes": "x:8x3x4x4",
@@ -205,14 +205,9 @@ func TestEngineFolderFollowsWhatMatters(t *testing.T) {
 		t.Errorf("software: %v", got)
 	}
 
-	cache, lib := t.TempDir(), Library{Path: "/l/libonnxruntime.so.1", Version: "1.24.3"}
+	lib := Library{Path: "/l/libonnxruntime.so.1", Version: "1.24.3"}
 	folder := func(m machine, digest string, lib Library, opts map[string]string) string {
-		t.Helper()
-		dir, err := engineFolder(cache, m.engineFacts(digest, lib, opts))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return dir
+		return engineKey(m.engineFacts(TensorRT, digest, lib, opts))
 	}
 	base := folder(m, "sha256:a", lib, map[string]string{"trt_fp16_enable": "0"})
 	if again := folder(m, "sha256:a", lib, map[string]string{"trt_fp16_enable": "0"}); again != base {
@@ -229,37 +224,7 @@ func TestEngineFolderFollowsWhatMatters(t *testing.T) {
 	if all := append(others, base); len(slices.Compact(slices.Sorted(slices.Values(all)))) != 5 {
 		t.Errorf("folders: %q", all)
 	}
-	note, err := os.ReadFile(filepath.Join(base, engineNote))
-	var facts map[string]string
-	if err != nil || json.Unmarshal(note, &facts) != nil || facts["gpu"] != "NVIDIA H200" || facts["model"] != "sha256:a" {
-		t.Errorf("note: %s, %v", note, err)
+	if facts := m.engineFacts(Rehearsal, "sha256:a", lib, map[string]string{"trt_fp16_enable": "0"}); engineKey(facts) == base || facts["gpu"] != "NVIDIA H200" || facts["model"] != "sha256:a" {
+		t.Errorf("facts: %v", facts)
 	}
-}
-
-func TestEngineCacheIsBoundedAndWritable(t *testing.T) {
-	cache := t.TempDir()
-	var dirs []string
-	for i := range keepEngines + 3 {
-		dir, err := engineFolder(cache, map[string]string{"n": string(rune('a' + i))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := time.Unix(1_700_000_000+int64(i), 0)
-		if err := os.Chtimes(filepath.Join(dir, engineNote), at, at); err != nil {
-			t.Fatal(err)
-		}
-		dirs = append(dirs, dir)
-	}
-	for i, dir := range dirs {
-		_, err := os.Stat(dir)
-		if kept := i >= len(dirs)-keepEngines; kept != (err == nil) {
-			t.Errorf("folder %d of %d: %v", i, len(dirs), err)
-		}
-	}
-	file := filepath.Join(cache, "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, err := engineFolder(file, nil)
-	wantKind(t, err, pipeline.BadConfig)
 }

@@ -6,19 +6,19 @@
 // and read its outputs, so that one frame is prepared while another runs.
 // Frames of several callers that wait at the same moment run together where
 // the model's batch dimension allows it.
+//
+// TensorRT compiles a model into an engine before it runs, which takes minutes.
+// A session that was opened with OnlyReady starts without; [Runtime.Build]
+// makes the engine, best in another process, and [Session.Upgrade] moves the
+// session to it while frames go through.
 package infer
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
-	"time"
-
-	ort "github.com/yalue/onnxruntime_go"
 
 	"perch/pipeline"
 )
@@ -26,141 +26,162 @@ import (
 // ErrClosed is what callers get from a session that was closed.
 var ErrClosed = errors.New("the model was closed")
 
-// A Session is one model, loaded and warm. One goroutine owns it: ONNX Runtime
-// sees one run at a time. Its methods may be called from any goroutine.
+// A Session is one model, loaded and warm, on the execution provider of the
+// moment. Its methods may be called from any goroutine.
 type Session struct {
-	name     string
-	log      *slog.Logger
-	graph    Graph
-	plan     *plan
-	choice   pipeline.ProviderChoice
-	deadline time.Duration
-	grace    time.Duration // from asking C to stop to giving it up
+	rt    *Runtime
+	name  string
+	model Model
+	opt   Options
+	log   *slog.Logger
 
-	// Owned by the goroutine, and freed in this order once it has ended.
-	sess  *ort.DynamicAdvancedSession
-	ro    *ort.RunOptions // used by others to terminate, under mu
-	lanes []*lane
-	stack *stack // nil when the model runs one frame at a time
-	pin   runtime.Pinner
-	run   func(ins, outs []ort.Value, ro *ort.RunOptions) error // sess.RunWithOptions
+	quit     chan struct{}  // closed by Close
+	retiring sync.WaitGroup // runners that were replaced and still have frames
 
-	free  chan *lane // holds those that nobody has
-	queue chan *Slot // has room for every slot, so Submit never blocks
-	quit  chan struct{}
-	ended chan struct{} // the owner has returned
-	stuck chan struct{} // C did not return in time; nothing may be freed any more
-	wg    sync.WaitGroup
-
-	closing  sync.Once
-	closeErr error
-
-	mu     sync.Mutex // guards what follows, and every Slot's state
-	active *activeRun // nil between runs
-	stats  Stats
+	mu   sync.Mutex
+	now  *runner   // guarded by mu
+	old  []*runner // guarded by mu; replaced, not yet freed
+	past Stats     // guarded by mu; of runners that were freed
 }
 
-// An activeRun is what others may know of the run in progress.
-type activeRun struct {
-	live       int // frames that somebody still waits for
-	terminated bool
-	late       bool        // the deadline passed
-	giveUp     *time.Timer // set when late
+func newSession(rt *Runtime, m Model, o Options, r *runner) *Session {
+	return &Session{rt: rt, name: r.name, model: m, opt: o, log: r.log, quit: make(chan struct{}), now: r}
 }
 
-// newSession allocates what frames need. On failure it has freed that again,
-// but not op.sess.
-func newSession(op *opening) (s *Session, err error) {
-	p := op.plan
-	n := op.o.Slots
-	if n == 0 {
-		n = 2*p.batch + 1
-	}
-	s = &Session{
-		name: op.name, log: op.o.Log, graph: op.graph, plan: p, choice: op.choice,
-		deadline: op.o.Deadline, grace: 10 * time.Second, sess: op.sess,
-		free: make(chan *lane, n), queue: make(chan *Slot, n),
-		quit: make(chan struct{}), ended: make(chan struct{}), stuck: make(chan struct{}),
-		stats: Stats{Provider: op.choice.Name, Slots: n},
-	}
-	s.run = s.sess.RunWithOptions
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.freeTensors())
-		}
-	}()
-	if s.ro, err = ort.NewRunOptions(); err != nil {
-		return s, err
-	}
-	for range n {
-		l, err := newLane(p, &s.pin)
-		if err != nil {
-			return s, err
-		}
-		s.lanes = append(s.lanes, l)
-		s.free <- l
-	}
-	if p.batch > 1 {
-		if s.stack, err = newStack(p, &s.pin); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
+func (s *Session) current() *runner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
 }
 
 // Name is what the model is called in messages.
 func (s *Session) Name() string { return s.name }
 
 // Digest is "sha256:<hex>" of the model's bytes.
-func (s *Session) Digest() string { return s.graph.Digest }
+func (s *Session) Digest() string { return s.current().graph.Digest }
 
 // Graph is what the file says of itself, open dimensions included.
-func (s *Session) Graph() Graph { return s.graph }
+func (s *Session) Graph() Graph { return s.current().graph }
 
 // Metadata are the exporter's own keys and values.
-func (s *Session) Metadata() map[string]string { return s.graph.Metadata }
+func (s *Session) Metadata() map[string]string { return s.current().graph.Metadata }
 
-// Provider says what the model runs on, and why on nothing better.
-func (s *Session) Provider() pipeline.ProviderChoice { return s.choice }
+// Provider says what the model runs on now, and why on nothing better.
+func (s *Session) Provider() pipeline.ProviderChoice { return s.current().choice }
+
+// Waits is the better provider that only lacks its engine, "" when there is
+// none: see [Runtime.Build].
+func (s *Session) Waits() string { return s.current().waits }
 
 // MaxBatch is how many frames run together at most, and why not more where the
 // graph's batch dimension is open but cannot be used.
-func (s *Session) MaxBatch() (n int, why string) { return s.plan.batch, s.plan.single }
+func (s *Session) MaxBatch() (n int, why string) {
+	p := s.current().plan
+	return p.batch, p.single
+}
 
 // Inputs describes the inputs of one frame, the image first.
-func (s *Session) Inputs() []pipeline.TensorInfo {
-	var ts []pipeline.TensorInfo
-	for _, in := range s.plan.inputs {
-		ts = append(ts, pipeline.TensorInfo{Name: in.name, Type: in.typ, Shape: slices.Clone(in.shape)})
-	}
-	ts[0], ts[s.plan.primary] = ts[s.plan.primary], ts[0]
-	return ts
-}
+func (s *Session) Inputs() []pipeline.TensorInfo { return s.current().inputs() }
 
 // Outputs describes the outputs of one frame. Where the graph leaves a
 // dimension open it is what the warm-up had, or -1 if that was zero; only
 // [Slot.Outputs] tells the shape of a frame's own.
-func (s *Session) Outputs() []pipeline.TensorInfo {
-	var ts []pipeline.TensorInfo
-	for _, o := range s.plan.outputs {
-		shape := slices.Clone(o.seen)
-		for i, d := range shape {
-			if d <= 0 {
-				shape[i] = -1
-			}
+func (s *Session) Outputs() []pipeline.TensorInfo { return s.current().outputs() }
+
+// Lease waits for a slot to become free. What it holds from an earlier frame
+// is still in it.
+func (s *Session) Lease(ctx context.Context) (*Slot, error) {
+	for {
+		r := s.current()
+		slot, err := r.lease(ctx)
+		if errors.Is(err, ErrClosed) && r != s.current() {
+			continue // it was replaced while we waited
 		}
-		ts = append(ts, pipeline.TensorInfo{Name: o.name, Type: o.typ, Shape: shape})
+		return slot, err
 	}
-	return ts
 }
 
-// Stats returns the figures of this moment.
+// Stats returns the figures of this moment; counts go on over an upgrade.
 func (s *Session) Stats() Stats {
 	s.mu.Lock()
-	st := s.stats
-	s.mu.Unlock()
-	st.Waiting, st.InUse = len(s.queue), st.Slots-len(s.free)
+	defer s.mu.Unlock()
+	st := s.now.figures()
+	st.add(s.past)
+	for _, r := range s.old {
+		st.add(r.figures())
+	}
 	return st
+}
+
+// Upgrade opens the model on a better provider than the present one, if one is
+// ready now, and moves the session there: frames that were leased before end
+// where they are, those after go to the new one, and none is lost. Both are in
+// memory meanwhile. Errors are those of [Runtime.Open]; the session then goes
+// on as it was.
+func (s *Session) Upgrade(ctx context.Context) error {
+	before := s.current()
+	r, err := s.rt.open(ctx, s.model, s.opt, before.choice.Name)
+	if err != nil {
+		return err
+	}
+	if err := sameTensors(before, r); err != nil {
+		return errors.Join(named(s.name, err), r.close())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.quit:
+		return errors.Join(s.now.closedError(), r.close())
+	default:
+	}
+	if s.now != before {
+		return errors.Join(&pipeline.Error{Op: "upgrade model", On: s.name, Kind: pipeline.Busy, Err: errors.New("it was upgraded meanwhile")}, r.close())
+	}
+	s.now = r
+	s.old = append(s.old, before)
+	s.retiring.Go(func() { s.retire(before) })
+	s.log.Info("model moved to a better provider", "model", s.name, "from", before.choice.Name, "to", r.choice.Name)
+	return nil
+}
+
+// sameTensors refuses a provider that would need callers to change.
+func sameTensors(a, b *runner) error {
+	differ := func(x, y pipeline.TensorInfo) bool {
+		return x.Name != y.Name || x.Type != y.Type || !slices.Equal(x.Shape, y.Shape)
+	}
+	for i, in := range b.inputs() {
+		if differ(in, a.inputs()[i]) {
+			return &pipeline.Error{Op: "upgrade model", Kind: pipeline.Unsupported, Err: errors.New("input " + in.Name + " has another shape there")}
+		}
+	}
+	for i, out := range b.outputs() {
+		if was := a.outputs()[i]; out.Name != was.Name || out.Type != was.Type || len(out.Shape) != len(was.Shape) {
+			return &pipeline.Error{Op: "upgrade model", Kind: pipeline.Unsupported, Err: errors.New("output " + out.Name + " has another shape there")}
+		}
+	}
+	return nil
+}
+
+// retire frees r once nobody has a slot of it: whoever holds all lanes holds
+// the only ones.
+func (s *Session) retire(r *runner) {
+	for range cap(r.free) {
+		select {
+		case <-r.free:
+		case <-s.quit:
+			return // Close frees it
+		case <-r.stuck:
+			return // C code holds it for good; the frame's caller is told
+		}
+	}
+	err := r.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.past.add(r.figures())
+	s.old = slices.DeleteFunc(s.old, func(o *runner) bool { return o == r })
+	if err != nil {
+		s.log.Error("memory of the provider before was not freed", "model", s.name, "error", err)
+	}
 }
 
 // Close stops the run in progress, fails the frames that wait with [ErrClosed]
@@ -168,55 +189,20 @@ func (s *Session) Stats() Stats {
 // readable. It fails with Kind Stuck, and frees nothing, when C code does not
 // come back.
 func (s *Session) Close() error {
-	s.closing.Do(func() {
+	s.mu.Lock()
+	select {
+	case <-s.quit:
+	default:
 		close(s.quit)
-		s.mu.Lock()
-		s.terminate()
-		s.mu.Unlock()
-		select {
-		case <-s.ended:
-		case <-s.stuck:
-			s.closeErr = s.stuckError("close model")
-			return
-		}
-		s.wg.Wait()
-		s.closeErr = named(s.name, s.freeAll())
-	})
-	return s.closeErr
-}
-
-func (s *Session) freeAll() error {
-	if err := errors.Join(s.sess.Destroy(), s.freeTensors()); err != nil {
-		return fmt.Errorf("free: %w", err)
 	}
-	return nil
-}
-
-func (s *Session) freeTensors() error {
+	s.mu.Unlock()
+	s.retiring.Wait()
+	s.mu.Lock()
+	all := append(slices.Clone(s.old), s.now)
+	s.mu.Unlock()
 	var errs []error
-	if s.ro != nil {
-		errs = append(errs, s.ro.Destroy())
+	for _, r := range all {
+		errs = append(errs, r.close())
 	}
-	for _, l := range s.lanes {
-		errs = append(errs, l.destroy())
-	}
-	if s.stack != nil {
-		errs = append(errs, s.stack.destroy())
-	}
-	s.pin.Unpin()
 	return errors.Join(errs...)
-}
-
-func (s *Session) closedError() error {
-	return &pipeline.Error{Op: "run model", On: s.name, Kind: pipeline.Gone, Err: ErrClosed}
-}
-
-func (s *Session) stuckError(op string) error {
-	return &pipeline.Error{Op: op, On: s.name, Kind: pipeline.Stuck,
-		Err:  fmt.Errorf("a run on %s did not end %v after its deadline of %v", s.choice.Name, s.grace, s.deadline),
-		Hint: "restart Perch"}
-}
-
-func (s *Session) cancelledError(ctx context.Context) error {
-	return &pipeline.Error{Op: "run model", On: s.name, Err: context.Cause(ctx)}
 }

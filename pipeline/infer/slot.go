@@ -11,7 +11,7 @@ import (
 // for, read, released, in this order, by one goroutine. Its slices are valid
 // until Release. Misuse panics.
 type Slot struct {
-	s    *Session
+	s    *runner
 	lane *lane
 	done chan struct{} // closed when the run has ended
 
@@ -84,9 +84,8 @@ func (in Input) Int64() []int64 {
 	return view[int64](in.raw)
 }
 
-// Lease waits for a slot to become free. What it holds from an earlier frame
-// is still in it.
-func (s *Session) Lease(ctx context.Context) (*Slot, error) {
+// lease is [Session.Lease].
+func (s *runner) lease(ctx context.Context) (*Slot, error) {
 	select {
 	case <-s.quit:
 		return nil, s.closedError()

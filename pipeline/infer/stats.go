@@ -22,3 +22,12 @@ func (s Stats) MeanBatch() float64 {
 	}
 	return float64(s.Frames) / float64(s.Batches)
 }
+
+// add adds what other counted, not what it has now.
+func (s *Stats) add(other Stats) {
+	s.Frames += other.Frames
+	s.Batches += other.Batches
+	s.Failures += other.Failures
+	s.Cancelled += other.Cancelled
+	s.Busy += other.Busy
+}

@@ -35,7 +35,7 @@ func (op *opening) warmUp(provider string) error {
 	if err := p.settle(one, two); err != nil {
 		return named(op.name, err)
 	}
-	for n := 3; p.open && n <= p.batch && provider != CPU; n++ {
+	for n := 3; p.open && n <= p.batch && !onCPU(provider); n++ {
 		if _, err := op.try(n, &pin); err != nil {
 			return warmUpError(op.name, err)
 		}

@@ -124,6 +124,24 @@ func TestCameraState(t *testing.T) {
 	}
 }
 
+func TestModelState(t *testing.T) {
+	s := compile(t, "model.state.v1.json")
+	for _, phase := range []pipeline.ModelPhase{pipeline.ModelReady, pipeline.ModelWaiting, pipeline.ModelStarved, pipeline.ModelBuilding, pipeline.ModelLoading, pipeline.ModelFailed} {
+		for _, st := range []pipeline.ModelState{
+			{Schema: pipeline.ModelSchema, Model: "m", State: phase, Since: at, Provider: "cpu"},
+			{Schema: pipeline.ModelSchema, Model: "m", State: phase, Since: at, Provider: "cpu", Target: "tensorrt", ElapsedS: 1.5, ExpectedS: 60, Attempt: 2, Error: "x", Hint: "y"},
+		} {
+			msg, err := pipeline.ModelMessage(st, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := validate(t, s, msg.Payload); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestStatus(t *testing.T) {
 	s := compile(t, "status.v1.json")
 	status := func(state, cause string) []byte {
@@ -147,6 +165,7 @@ func TestSchemasAreStrict(t *testing.T) {
 	examples := map[string]any{
 		"run.complete.v1.json": complete(),
 		"event.v1.json":        pipeline.Event{Schema: pipeline.EventSchema, ID: "01J", Device: "d", Time: at, Kind: "k"},
+		"model.state.v1.json":  pipeline.ModelState{Schema: pipeline.ModelSchema, Model: "m", State: pipeline.ModelReady, Since: at, Provider: "cpu"},
 		"camera.state.v1.json": pipeline.CameraState{Schema: pipeline.CameraSchema, Camera: "door", State: pipeline.Live, Since: at},
 		"status.v1.json":       mqtt.Status{Schema: mqtt.StatusSchema, Device: "d", State: mqtt.Online, Time: at},
 	}

@@ -131,15 +131,8 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 	} else {
 		src.Path = filepath.Join(entry.Dir, model.GraphFile)
 	}
-	in := m.InputInfo()
-	session, err := r.rt.Open(ctx, src, infer.Options{
-		Providers: r.opt.Providers, Strict: r.opt.Strict, Threads: r.opt.Threads, FP16: r.opt.FP16,
-		EngineCacheDir: r.opt.EngineDir, MaxBatch: r.opt.MaxBatch, Input: in.Name, InputShape: in.Shape, ExtraShapes: extraShapes(m),
-		Log: r.opt.Log,
-		Progress: func(stage string, elapsed time.Duration) {
-			r.opt.Log.Info("model is loading", "model", id, "stage", stage, "elapsed", elapsed)
-		},
-	})
+	opt := r.options(id, m)
+	session, err := r.rt.Open(ctx, src, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +150,27 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 	r.mu.Lock()
 	r.loaded[id] = l
 	r.mu.Unlock()
+	if r.opt.Loaded != nil {
+		r.opt.Loaded(Upgradable{Session: session, Model: src, Options: opt})
+	}
 	return l, nil
+}
+
+// options are how the model of that id is to run.
+func (r *Registry) options(id string, m *model.Model) infer.Options {
+	engine, ok := r.opt.EngineOf[id]
+	if !ok {
+		engine = r.opt.Engine
+	}
+	in := m.InputInfo()
+	return infer.Options{
+		Providers: r.opt.Providers, Strict: r.opt.Strict, OnlyReady: true, Threads: r.opt.Threads, Engine: engine,
+		EngineCacheDir: r.opt.EngineDir, MaxBatch: r.opt.MaxBatch, Input: in.Name, InputShape: in.Shape, ExtraShapes: extraShapes(m),
+		Deadline: r.opt.Deadline, RehearsalTime: r.opt.Rehearsal, Log: r.opt.Log,
+		Progress: func(stage string, elapsed time.Duration) {
+			r.opt.Log.Info("model is loading", "model", id, "stage", stage, "elapsed", elapsed)
+		},
+	}
 }
 
 func extraShapes(m *model.Model) map[string][]int64 {
