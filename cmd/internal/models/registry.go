@@ -26,13 +26,25 @@ type Options struct {
 	Providers []string // best first
 	Strict    bool
 	Threads   int
-	FP16      bool
+	Engine    infer.EngineOptions            // of models that EngineOf does not name
+	EngineOf  map[string]infer.EngineOptions // by id
 	EngineDir string
-	MaxBatch  int // cameras that may share one inference
+	MaxBatch  int           // cameras that may share one inference
+	Deadline  time.Duration // of one inference; 0 is 30 s
+	Rehearsal time.Duration // that the provider "rehearsal" takes to build; 0 is 60 s
+	// Loaded is called with each model that was loaded; nil is not called.
+	Loaded func(Upgradable)
 	// Aliases maps names that foreign workflows use to ids of models here, for
 	// example "yolov8n-640" to "nanodet-416".
 	Aliases map[string]string
 	Log     *slog.Logger
+}
+
+// An Upgradable is a model with all that its engine is built from.
+type Upgradable struct {
+	Session *infer.Session
+	Model   infer.Model
+	Options infer.Options
 }
 
 // A Registry loads models when they are first asked for and keeps them until
