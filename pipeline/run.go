@@ -263,6 +263,9 @@ func (r *Run) finishFrame(ctx context.Context, b begunFrame) error {
 		r.drop(b.arrived, DropError)
 		return fmt.Errorf("frame %d: %w", res.Frame.Seq, err)
 	}
+	for _, text := range res.Errors {
+		r.note(fmt.Errorf("frame %d: %s", res.Frame.Seq, text))
+	}
 	var viewErr error
 	for _, v := range r.Viewers {
 		viewErr = errors.Join(viewErr, v.Show(b.frame, res))
