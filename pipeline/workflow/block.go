@@ -19,24 +19,18 @@ type Block interface {
 }
 
 // A Starter is a block whose work can begin before its result is needed, for
-// example inference. Run is then called with [Call.Pending] set.
+// example inference. Each element is started, then each is run.
 type Starter interface {
 	Block
-	// Start begins. With wait false it returns nil when it would have to wait
-	// for room; the engine then calls it again later, with wait true once it
-	// holds nothing that others may be waiting for.
-	Start(c *Call, wait bool) (Pending, error)
+	// Start begins and does not wait. It may be called before the frame in
+	// front has been run, so it must not use the memory of [Call.NewImage] and
+	// the like. Run then finds what it returned in [Call.Pending].
+	Start(c *Call) (Pending, error)
 }
 
-// A Pending is work that was started.
-type Pending interface {
-	// Settle waits for the work and gives back what it occupies outside; Run
-	// can still read the result.
-	Settle(ctx context.Context) error
-	// Cancel gives back everything; the result is not needed. It is called
-	// once for each Pending, after Run if there was one.
-	Cancel()
-}
+// A Pending is work that was started. Either Run ends it, also when it fails,
+// or Abandon does, when the frame is given up before.
+type Pending interface{ Abandon() }
 
 // A Closer is a block that holds something for the length of the run.
 type Closer interface{ Close() error }

@@ -24,8 +24,6 @@ type Engine struct {
 	number int64
 	free   []*work
 	outs   outputs
-	held   int // pendings that occupy something outside
-	open   []*work
 	rate   rate
 }
 
@@ -74,17 +72,11 @@ type work struct {
 	info       pipeline.FrameInfo
 	frame      Frame
 	image      Image
-	pendings   [][]held // by unit, by element
+	pendings   [][]Pending // by unit, by element; nil where nothing was started
 	events     []pipeline.Event
 	deliveries []pipeline.Delivery
 	took       [pipeline.NumStages]time.Duration
 	call       Call
-}
-
-// held is a started piece of work.
-type held struct {
-	Pending
-	settled bool
 }
 
 // About implements [pipeline.Engine].
@@ -110,21 +102,18 @@ func (e *Engine) Close() error {
 // but the frame.
 func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
 	w := e.newWork(f)
-	e.open = append(e.open, w)
 	e.setRoots(w)
 	for i, u := range e.units {
 		if !u.early {
 			continue
 		}
 		w.call = Call{ctx: ctx, e: e, n: u, work: w}
-		p, err := u.starter.Start(&w.call, e.held == 0)
+		p, err := u.starter.Start(&w.call)
 		if err != nil {
 			w.discard()
 			return nil, e.stepError(u, err)
 		}
-		if p != nil {
-			w.hold(i, 0, p)
-		}
+		w.hold(i, 0, p)
 	}
 	return w, nil
 }
@@ -134,7 +123,7 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 	if n := len(e.free); n > 0 {
 		w, e.free = e.free[n-1], e.free[:n-1]
 	} else {
-		w = &work{e: e, pendings: make([][]held, len(e.units))}
+		w = &work{e: e, pendings: make([][]Pending, len(e.units))}
 	}
 	w.src, w.info = f, f.Info()
 	w.events, w.deliveries, w.took = nil, nil, [pipeline.NumStages]time.Duration{}
@@ -242,21 +231,19 @@ func (e *Engine) runUnit(ctx context.Context, w *work, i int, u *unit) error {
 			e.cols[out].values = grow(e.cols[out].values, n)
 		}
 	}
-	next := 0 // the first element that is not started
-	for el := range n {
-		if u.starter != nil {
-			if err := e.startFrom(ctx, w, i, u, el, &next); err != nil {
-				return e.stepError(u, err)
-			}
+	if u.starter != nil {
+		if err := e.startAll(ctx, w, i, u); err != nil {
+			return e.stepError(u, err)
 		}
+	}
+	for el := range n {
 		if !e.runs(u, el) {
 			continue
 		}
-		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: el, pending: w.pending(i, el)}
+		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: el, pending: w.take(i, el)}
 		if err := u.block.Run(&w.call); err != nil {
 			return e.stepError(u, err)
 		}
-		w.drop(i, el)
 		u.ran[el] = true
 	}
 	u.spent += time.Since(start)
@@ -274,49 +261,19 @@ func grow[T any](s []T, n int) []T {
 	return s
 }
 
-// startFrom starts as many elements as find room, and at least element el. The
-// models can then work on several crops at once.
-func (e *Engine) startFrom(ctx context.Context, w *work, i int, u *unit, el int, next *int) error {
-	for ; *next < e.groups[u.dim].n; *next++ {
-		if w.pending(i, *next) != nil || !e.runs(u, *next) {
+// startAll starts a step for all its elements, so that a model can work on
+// several crops at once.
+func (e *Engine) startAll(ctx context.Context, w *work, i int, u *unit) error {
+	for el := range e.groups[u.dim].n {
+		if w.started(i, el) || !e.runs(u, el) {
 			continue
 		}
-		if *next == el && e.held > 0 {
-			// It must not wait while it holds what others, or it itself in
-			// another frame, may be waiting for.
-			if err := e.settleAll(ctx); err != nil {
-				return err
-			}
-		}
-		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: *next}
-		p, err := u.starter.Start(&w.call, *next == el)
+		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: el}
+		p, err := u.starter.Start(&w.call)
 		if err != nil {
 			return err
 		}
-		if p == nil {
-			return nil
-		}
-		w.hold(i, *next, p)
-	}
-	return nil
-}
-
-// settleAll waits for everything that was started and frees what it occupies.
-func (e *Engine) settleAll(ctx context.Context) error {
-	for _, w := range e.open {
-		for i := range w.pendings {
-			for k := range w.pendings[i] {
-				h := &w.pendings[i][k]
-				if h.Pending == nil || h.settled {
-					continue
-				}
-				h.settled = true
-				e.held--
-				if err := h.Settle(ctx); err != nil {
-					return e.stepError(e.units[i], err)
-				}
-			}
-		}
+		w.hold(i, el, p)
 	}
 	return nil
 }
@@ -360,49 +317,35 @@ func (e *Engine) appendMain(dst []pipeline.Detection) []pipeline.Detection {
 	return dst
 }
 
-func (w *work) pending(unit, el int) Pending {
-	if el < len(w.pendings[unit]) {
-		return w.pendings[unit][el].Pending
-	}
-	return nil
+func (w *work) started(unit, el int) bool {
+	return el < len(w.pendings[unit]) && w.pendings[unit][el] != nil
 }
 
 func (w *work) hold(unit, el int, p Pending) {
 	for len(w.pendings[unit]) <= el {
-		w.pendings[unit] = append(w.pendings[unit], held{})
+		w.pendings[unit] = append(w.pendings[unit], nil)
 	}
-	w.pendings[unit][el] = held{Pending: p}
-	w.e.held++
+	w.pendings[unit][el] = p
 }
 
-// drop gives one piece of work back.
-func (w *work) drop(unit, el int) {
-	if el >= len(w.pendings[unit]) || w.pendings[unit][el].Pending == nil {
-		return
+// take hands a piece of work over to the one who ends it.
+func (w *work) take(unit, el int) (p Pending) {
+	if w.started(unit, el) {
+		p, w.pendings[unit][el] = w.pendings[unit][el], nil
 	}
-	h := &w.pendings[unit][el]
-	if !h.settled {
-		w.e.held--
-	}
-	h.Cancel()
-	*h = held{}
+	return p
 }
 
-// discard gives everything back and makes w ready for another frame.
+// discard gives up what was not run and makes w ready for another frame.
 func (w *work) discard() {
 	for i := range w.pendings {
 		for el := range w.pendings[i] {
-			w.drop(i, el)
+			if p := w.take(i, el); p != nil {
+				p.Abandon()
+			}
 		}
 		w.pendings[i] = w.pendings[i][:0]
 	}
 	w.src = nil
-	e := w.e
-	for i, o := range e.open {
-		if o == w {
-			e.open = append(e.open[:i], e.open[i+1:]...)
-			break
-		}
-	}
-	e.free = append(e.free, w)
+	w.e.free = append(w.e.free, w)
 }
