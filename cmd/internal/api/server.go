@@ -27,19 +27,23 @@ const (
 	idleLimit   = 60 * time.Second
 	closeLimit  = 5 * time.Second // for requests that are going on at the end
 	maxTogether = 4               // snapshots encoded at a time
+	maxBodies   = 8               // requests for sessions read at a time
 )
 
-// Options are what the server serves. All but AllowedOrigins and Schemas are
-// needed.
+// Options are what the server serves. All but Sessions, AllowedOrigins and
+// Schemas are needed.
 type Options struct {
 	Device  Device
 	Cameras Cameras
 	Runs    Runs
 	Events  Events
 	Viewers Viewers
-	Stats   func() Stats // read at each scrape
-	Console fs.FS        // index.html and what it needs
-	Schemas fs.FS        // *.json, served below /schemas/; nil for none
+	// Sessions is nil when there are none; their addresses then do not exist.
+	Sessions       Sessions
+	SessionOptions SessionOptions
+	Stats          func() Stats // read at each scrape
+	Console        fs.FS        // index.html and what it needs
+	Schemas        fs.FS        // *.json, served below /schemas/; nil for none
 	// AllowedOrigins are other sites that may use the API, for example
 	// "https://console.example.org".
 	AllowedOrigins []string
@@ -52,12 +56,13 @@ type Server struct {
 	log       *slog.Logger
 	handler   http.Handler
 	snapshots chan struct{} // places for encoders of snapshots
+	bodies    chan struct{} // places for requests for sessions that are being read
 }
 
 // New returns a server. It fails with Kind BadConfig when an allowed origin is
 // not one.
 func New(o Options) (*Server, error) {
-	s := &Server{Options: o, log: o.Log, snapshots: make(chan struct{}, maxTogether)}
+	s := &Server{Options: o, log: o.Log, snapshots: make(chan struct{}, maxTogether), bodies: make(chan struct{}, maxBodies)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -70,7 +75,7 @@ func New(o Options) (*Server, error) {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, http.StatusForbidden, "the request came from a page of another site", "add that site to http.allowed_origins if it may use this device")
 	}))
-	s.handler = s.secure(s.share(cross.Handler(s.routes())))
+	s.handler = s.secure(s.apart(s.share(cross.Handler(s.routes()))))
 	return s, nil
 }
 
@@ -95,8 +100,33 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("GET /schemas/{file}", s.schema)
+	beat := s.heartbeat
+	if s.Sessions == nil {
+		beat = s.noSessions
+		mux.HandleFunc("POST "+sessionPath, s.noSessions)
+	}
+	mux.HandleFunc("POST "+heartbeatPath, beat)
+	mux.HandleFunc("POST "+heartbeatPath+"/end", beat)
 	mux.Handle("GET /", s.console())
 	return s.explain(mux)
+}
+
+// apart sends requests for sessions past the rules that hold for the rest: other
+// sites may start them.
+func (s *Server) apart(rest http.Handler) http.Handler {
+	if s.Sessions == nil {
+		return rest
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+sessionPath, s.startSession)
+	sessions := s.shareSessions(s.explain(mux))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == sessionPath {
+			sessions.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // explain turns the mux's own plain-text refusals into ours.

@@ -75,12 +75,12 @@ func orNull(s string) *string {
 	return &s
 }
 
-func (e *WorkflowError) answer() (status int, body workflowProblem) {
-	status, body.ErrorType = http.StatusBadRequest, "WorkflowSyntaxError"
+func (e *WorkflowError) answer() (int, workflowProblem) {
+	status, body := http.StatusBadRequest, workflowProblem{sessionProblem: sessionProblem{e.Message, "WorkflowSyntaxError"}}
 	if e.Type == "WorkflowError" {
 		status, body.ErrorType = http.StatusInternalServerError, e.Type
 	}
-	body.Message, body.Context, body.InnerType, body.Inner = e.Message, orNull(e.Context), orNull(e.InnerType), orNull(e.Inner)
+	body.Context, body.InnerType, body.Inner = orNull(e.Context), orNull(e.InnerType), orNull(e.Inner)
 	body.Blocks = []blockProblem{}
 	for _, b := range e.Blocks {
 		body.Blocks = append(body.Blocks, blockProblem{
@@ -98,33 +98,40 @@ func (s *Server) failSession(w http.ResponseWriter, r *http.Request, err error) 
 		s.log.Info("session not started, the client went away", "error", err)
 		return
 	}
-	if e, ok := errors.AsType[*WorkflowError](err); ok {
-		status, body := e.answer()
-		s.write(w, status, body)
-		return
-	}
-	status, body := http.StatusInternalServerError, sessionProblem{Message: "Internal error."}
-	if e, ok := errors.AsType[*ConfigurationError](err); ok {
-		status, body = http.StatusBadRequest, sessionProblem{e.Message, "WebRTCConfigurationError"}
-	} else if e, ok := errors.AsType[*SourceError](err); ok {
-		status, body = http.StatusBadGateway, sessionProblem{e.Error(), "SourceError"}
-	} else if errors.Is(err, context.DeadlineExceeded) {
-		status, body = http.StatusGatewayTimeout, sessionProblem{Message: "The session could not be started in time."}
-	} else {
-		switch pipeline.KindOf(err) {
-		case pipeline.Busy:
-			status, body = http.StatusTooManyRequests, sessionProblem{err.Error(), "SessionLimitError"}
-			w.Header().Set("Retry-After", "5")
-		case pipeline.Refused:
-			status, body = http.StatusUnauthorized, sessionProblem{Message: err.Error()}
-		case pipeline.NotFound:
-			status, body = http.StatusNotFound, sessionProblem{Message: err.Error()}
-		case pipeline.Timeout:
-			status, body = http.StatusGatewayTimeout, sessionProblem{Message: "The session could not be started in time."}
-		}
-	}
+	status, body := answerTo(err)
 	if status >= 500 {
 		s.log.Error("session not started", "status", status, "error", err)
 	}
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
 	s.write(w, status, body)
+}
+
+// answerTo returns what a client is told of err.
+func answerTo(err error) (status int, body any) {
+	if e, ok := errors.AsType[*WorkflowError](err); ok {
+		return e.answer()
+	}
+	if e, ok := errors.AsType[*ConfigurationError](err); ok {
+		return http.StatusBadRequest, sessionProblem{e.Message, "WebRTCConfigurationError"}
+	}
+	if e, ok := errors.AsType[*SourceError](err); ok {
+		return http.StatusBadGateway, sessionProblem{e.Error(), "SourceError"}
+	}
+	kind := pipeline.KindOf(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		kind = pipeline.Timeout
+	}
+	switch kind {
+	case pipeline.Busy:
+		return http.StatusTooManyRequests, sessionProblem{err.Error(), "SessionLimitError"}
+	case pipeline.Refused:
+		return http.StatusUnauthorized, sessionProblem{Message: err.Error()}
+	case pipeline.NotFound:
+		return http.StatusNotFound, sessionProblem{Message: err.Error()}
+	case pipeline.Timeout:
+		return http.StatusGatewayTimeout, sessionProblem{Message: "The session could not be started in time."}
+	}
+	return http.StatusInternalServerError, sessionProblem{Message: "Internal error."}
 }
