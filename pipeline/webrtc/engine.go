@@ -44,6 +44,44 @@ func newAPI(codec pipeline.Codec, m *mux, o Options) (*webrtc.API, error) {
 	if err := webrtc.ConfigureRTCPReports(&chain); err != nil {
 		return nil, err
 	}
+	set, err := settings(m, o)
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithInterceptorRegistry(&chain), webrtc.WithSettingEngine(set)), nil
+}
+
+// newSessionAPI prepares the connections of sessions, which receive pictures as
+// well as send them and have data channels.
+func newSessionAPI(codec pipeline.Codec, m *mux, o Options) (*webrtc.API, error) {
+	var media webrtc.MediaEngine
+	if err := media.RegisterCodec(capability(codec), webrtc.RTPCodecTypeVideo); err != nil {
+		return nil, err
+	}
+	var chain interceptor.Registry
+	if err := webrtc.ConfigureNack(&media, &chain); err != nil {
+		return nil, err
+	}
+	if err := webrtc.ConfigureRTCPReports(&chain); err != nil {
+		return nil, err
+	}
+	// Without word of what arrived a browser's camera stays at a few hundred
+	// kilobits for half a minute.
+	if err := webrtc.ConfigureTWCCSender(&media, &chain); err != nil {
+		return nil, err
+	}
+	set, err := settings(m, o)
+	if err != nil {
+		return nil, err
+	}
+	set.DetachDataChannels()
+	// DTLS already says whether a packet is whole.
+	set.EnableSCTPZeroChecksum(true)
+	return webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithInterceptorRegistry(&chain), webrtc.WithSettingEngine(set)), nil
+}
+
+// settings are what all connections have in common.
+func settings(m *mux, o Options) (webrtc.SettingEngine, error) {
 	var set webrtc.SettingEngine
 	set.LoggerFactory = &logger{log: o.Log}
 	set.SetICEUDPMux(m)
@@ -54,14 +92,12 @@ func newAPI(codec pipeline.Codec, m *mux, o Options) (*webrtc.API, error) {
 	// A browser on the device itself, without a network, still has a picture.
 	set.SetIncludeLoopbackCandidate(true)
 	set.SetICETimeouts(o.Silence/2, o.Silence/2, min(2*time.Second, o.Silence/5))
-	if len(o.Addresses) > 0 {
-		if err := set.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-			External: o.Addresses, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
-		}); err != nil {
-			return nil, err
-		}
+	if len(o.Addresses) == 0 {
+		return set, nil
 	}
-	return webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithInterceptorRegistry(&chain), webrtc.WithSettingEngine(set)), nil
+	return set, set.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+		External: o.Addresses, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
+	})
 }
 
 // logger hands pion's log to ours. Pion's default writes to standard output,

@@ -3,6 +3,7 @@ package webrtc
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,6 +84,14 @@ func has(d *sdp.SessionDescription, m *sdp.MediaDescription, key string) bool {
 
 // offered lists our codecs that a video section can receive, H.264 first.
 func offered(m *sdp.MediaDescription) []pipeline.Codec {
+	codecs := inOrder(m)
+	slices.Sort(codecs) // "H264" < "VP8"
+	return codecs
+}
+
+// inOrder lists our codecs in a video section in the order of the offer, each
+// once.
+func inOrder(m *sdp.MediaDescription) (codecs []pipeline.Codec) {
 	names, params := map[string]string{}, map[string]string{} // by payload type
 	for _, a := range m.Attributes {
 		pt, rest, ok := strings.Cut(a.Value, " ")
@@ -96,21 +105,19 @@ func offered(m *sdp.MediaDescription) []pipeline.Codec {
 			params[pt] = rest
 		}
 	}
-	var h264, vp8 bool
 	for _, pt := range m.MediaName.Formats {
-		switch name, _, _ := strings.Cut(names[pt], "/"); name {
-		case "H264":
-			h264 = h264 || constrainedBaseline(params[pt])
-		case "VP8":
-			vp8 = true
+		var codec pipeline.Codec
+		switch name, _, _ := strings.Cut(names[pt], "/"); {
+		case name == "H264" && constrainedBaseline(params[pt]):
+			codec = pipeline.CodecH264
+		case name == "VP8":
+			codec = pipeline.CodecVP8
+		default:
+			continue
 		}
-	}
-	var codecs []pipeline.Codec
-	if h264 {
-		codecs = append(codecs, pipeline.CodecH264)
-	}
-	if vp8 {
-		codecs = append(codecs, pipeline.CodecVP8)
+		if !slices.Contains(codecs, codec) {
+			codecs = append(codecs, codec)
+		}
 	}
 	return codecs
 }

@@ -1,6 +1,9 @@
-// Package webrtc shows previews to browsers: it answers a viewer's SDP offer
-// and sends encoded pictures until the viewer goes away. The HTTP side of it is
-// WHEP (draft-ietf-wish-whep, the egress sibling of RFC 9725).
+// Package webrtc talks to browsers. A viewer is shown a preview: its SDP offer
+// is answered and encoded pictures are sent until it goes away; the HTTP side of
+// that is WHEP (draft-ietf-wish-whep, the egress sibling of RFC 9725). A
+// [Session] is a client of the WebRTC worker protocol: it may bring the pictures
+// itself, as a track or as an uploaded file, and gets results over a data
+// channel and, if it wants, pictures over a track.
 package webrtc
 
 import (
@@ -29,16 +32,17 @@ type Feed interface {
 	Watch(codec pipeline.Codec) (pipeline.Watch, error)
 }
 
-// Options say how a [Server] reaches its viewers. Zero values are replaced by
+// Options say how a [Server] reaches its viewers and sessions. Zero values are replaced by
 // the defaults given with each field.
 type Options struct {
-	Listen     string        // UDP address for all viewers' media; default ":8189"
+	Listen     string        // UDP address for all media; default ":8189"
 	Addresses  []string      // IP addresses to announce instead of the interfaces' own (1:1 NAT)
 	MaxViewers int           // more are refused with Kind Busy; default 16
 	Gather     time.Duration // limit for finding our own addresses; default 2 s
 	Connect    time.Duration // limit from answer to connected; default 15 s
-	Silence    time.Duration // a viewer unheard of for so long has vanished; default 10 s
+	Silence    time.Duration // a viewer or session unheard of for so long has vanished; default 10 s
 	Log        *slog.Logger  // default discards
+	Sessions   SessionOptions
 }
 
 func (o Options) withDefaults() Options {
@@ -50,12 +54,13 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.Sessions = o.Sessions.withDefaults()
 	return o
 }
 
 // An Answer is what a viewer gets for its offer.
 type Answer struct {
-	ID  string // names the session in [Server.End]; cannot be guessed
+	ID  string // names the viewer in [Server.End]; cannot be guessed
 	SDP string // complete: all candidates are in it
 }
 
@@ -72,6 +77,7 @@ type Stats struct {
 	Packets     uint64
 	Bytes       uint64 // RTP payload
 	KeyRequests uint64 // from viewers (PLI, FIR)
+	Sessions    SessionStats
 }
 
 type counters struct {
@@ -80,21 +86,26 @@ type counters struct {
 	units, skipped, packets, bytes, keyframe atomic.Uint64
 }
 
-// Server holds all viewers' connections. They share one UDP port.
+// Server holds all viewers' and sessions' connections. They share one UDP port.
 type Server struct {
-	opts  Options
-	mux   *mux
-	apis  map[pipeline.Codec]*webrtc.API
-	count counters
+	opts     Options
+	mux      *mux
+	apis     map[pipeline.Codec]*webrtc.API
+	count    counters
+	sessions struct {
+		apis  map[pipeline.Codec]*webrtc.API
+		count sessionCounters
+		open  map[*Session]bool // guarded by mu
+	}
 
 	ctx  context.Context // done when the server closes
 	stop context.CancelCauseFunc
-	wg   sync.WaitGroup // one for each session
+	wg   sync.WaitGroup // one for each viewer
 
-	mu       sync.Mutex
-	closed   bool
-	sessions map[string]*session
-	places   int // taken, including offers that are still being answered
+	mu      sync.Mutex
+	closed  bool
+	viewers map[string]*viewer
+	places  int // taken, including offers that are still being answered
 }
 
 var errClosing = errors.New("the server is closing")
@@ -113,13 +124,17 @@ func Open(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, mux: m, apis: map[pipeline.Codec]*webrtc.API{}, sessions: map[string]*session{}}
+	s := &Server{opts: o, mux: m, apis: map[pipeline.Codec]*webrtc.API{}, viewers: map[string]*viewer{}}
+	s.sessions.apis, s.sessions.open = map[pipeline.Codec]*webrtc.API{}, map[*Session]bool{}
 	for _, codec := range []pipeline.Codec{pipeline.CodecH264, pipeline.CodecVP8} {
 		api, err := newAPI(codec, m, o)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("set up WebRTC for %s: %w", codec, err), m.Close())
 		}
 		s.apis[codec] = api
+		if s.sessions.apis[codec], err = newSessionAPI(codec, m, o); err != nil {
+			return nil, errors.Join(fmt.Errorf("set up WebRTC sessions for %s: %w", codec, err), m.Close())
+		}
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	return s, nil
@@ -131,14 +146,14 @@ func (s *Server) Addr() net.Addr { return s.mux.conn.LocalAddr() }
 // Stats returns the counts so far.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	viewers := len(s.sessions)
+	viewers, sessions := len(s.viewers), len(s.sessions.open)
 	s.mu.Unlock()
 	c := &s.count
 	return Stats{
 		Viewers: viewers, Connected: int(c.connected.Load()),
 		Accepted: c.accepted.Load(), Rejected: c.rejected.Load(), Full: c.full.Load(), Vanished: c.vanished.Load(),
 		Units: c.units.Load(), Skipped: c.skipped.Load(), Packets: c.packets.Load(), Bytes: c.bytes.Load(),
-		KeyRequests: c.keyframe.Load(),
+		KeyRequests: c.keyframe.Load(), Sessions: s.sessions.count.stats(sessions),
 	}
 }
 
@@ -189,13 +204,13 @@ func (s *Server) leavePlace() {
 	s.mu.Unlock()
 }
 
-// accept opens the session and starts its goroutine.
+// accept opens the view and starts its goroutine.
 func (s *Server) accept(ctx context.Context, feed Feed, offer *offer) (Answer, error) {
 	watch, codec, err := watch(feed, offer)
 	if err != nil {
 		return Answer{}, err
 	}
-	v, err := s.newSession(watch, codec)
+	v, err := s.newViewer(watch, codec)
 	if err != nil {
 		watch.Close()
 		return Answer{}, err
@@ -210,18 +225,18 @@ func (s *Server) accept(ctx context.Context, feed Feed, offer *offer) (Answer, e
 	return Answer{ID: v.id, SDP: answer}, nil
 }
 
-// add makes the session known and starts it, unless the server has closed.
-func (s *Server) add(v *session) error {
+// add makes the viewer known and starts it, unless the server has closed.
+func (s *Server) add(v *viewer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return &pipeline.Error{Op: "answer viewer", Kind: pipeline.Gone, Err: errClosing}
 	}
-	s.sessions[v.id] = v
+	s.viewers[v.id] = v
 	s.wg.Go(func() {
 		err := v.run()
 		s.mu.Lock()
-		delete(s.sessions, v.id)
+		delete(s.viewers, v.id)
 		s.places--
 		s.mu.Unlock()
 		s.opts.Log.Info("viewer left", "viewer", v.short(), "why", err)
@@ -231,11 +246,11 @@ func (s *Server) add(v *session) error {
 	return nil
 }
 
-// End stops a session and waits until it has gone. It fails with Kind NotFound
+// End stops a viewer and waits until it has gone. It fails with Kind NotFound
 // when there is none of that name.
 func (s *Server) End(id string) error {
 	s.mu.Lock()
-	v := s.sessions[id]
+	v := s.viewers[id]
 	s.mu.Unlock()
 	if v == nil {
 		return &pipeline.Error{Op: "end view", Kind: pipeline.NotFound, Err: errors.New("there is no such viewer"), Hint: "it may have left already"}
@@ -245,12 +260,13 @@ func (s *Server) End(id string) error {
 	return nil
 }
 
-// Close ends all sessions, waits for them and gives the port back.
+// Close ends all viewers and sessions, waits for them and gives the port back.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
 	s.stop(errClosing)
+	s.closeSessions()
 	s.wg.Wait()
 	return s.mux.Close()
 }

@@ -20,7 +20,7 @@ import (
 // headers of IP, UDP and SRTP.
 const mtu = 1200
 
-// Why a session ended.
+// Why a view or a session ended.
 var (
 	errEnded    = errors.New("ended by the viewer")
 	errHungUp   = errors.New("the viewer closed the connection")
@@ -29,8 +29,8 @@ var (
 	errFeedOver = errors.New("the preview ended")
 )
 
-// session is one viewer.
-type session struct {
+// viewer is one who watches.
+type viewer struct {
 	id      string
 	codec   pipeline.Codec
 	watch   pipeline.Watch
@@ -47,11 +47,11 @@ type session struct {
 	done      chan struct{} // closed when everything has gone
 }
 
-// newSession sets up the connection that will answer an offer. The watch
-// belongs to the session only if there is no error.
-func (s *Server) newSession(watch pipeline.Watch, codec pipeline.Codec) (*session, error) {
-	fail := func(err error) (*session, error) { return nil, fmt.Errorf("set up viewer: %w", err) }
-	v := &session{
+// newViewer sets up the connection that will answer an offer. The watch
+// belongs to the viewer only if there is no error.
+func (s *Server) newViewer(watch pipeline.Watch, codec pipeline.Codec) (*viewer, error) {
+	fail := func(err error) (*viewer, error) { return nil, fmt.Errorf("set up viewer: %w", err) }
+	v := &viewer{
 		id: rand.Text(), codec: codec, watch: watch, count: &s.count, connect: s.opts.Connect,
 		connected: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -80,7 +80,7 @@ func (s *Server) newSession(watch pipeline.Watch, codec pipeline.Codec) (*sessio
 }
 
 // changed returns the callback for the connection's states. It must not block.
-func (v *session) changed(connected func()) func(webrtc.PeerConnectionState) {
+func (v *viewer) changed(connected func()) func(webrtc.PeerConnectionState) {
 	return func(state webrtc.PeerConnectionState) {
 		switch state {
 		case webrtc.PeerConnectionStateConnected:
@@ -94,10 +94,10 @@ func (v *session) changed(connected func()) func(webrtc.PeerConnectionState) {
 }
 
 // short names the viewer in the log; the whole id would let a reader end it.
-func (v *session) short() string { return v.id[:6] }
+func (v *viewer) short() string { return v.id[:6] }
 
 // negotiate answers the offer, with all of our candidates in the answer.
-func (v *session) negotiate(ctx context.Context, o *offer, gather time.Duration) (string, error) {
+func (v *viewer) negotiate(ctx context.Context, o *offer, gather time.Duration) (string, error) {
 	bad := func(err error) error {
 		return &pipeline.Error{Op: "answer SDP offer", Kind: pipeline.BadInput, Err: err,
 			Hint: "send the offer as the browser made it"}
@@ -130,7 +130,7 @@ func (v *session) negotiate(ctx context.Context, o *offer, gather time.Duration)
 
 // run sends pictures until the viewer or the preview has gone, says why, and
 // leaves nothing behind.
-func (v *session) run() error {
+func (v *viewer) run() error {
 	var wg sync.WaitGroup
 	wg.Go(v.readFeedback)
 	why := v.play()
@@ -143,7 +143,7 @@ func (v *session) run() error {
 }
 
 // release closes watch and connection.
-func (v *session) release() error {
+func (v *viewer) release() error {
 	v.stop(nil)
 	v.watch.Close()
 	if err := v.pc.GracefulClose(); err != nil {
@@ -153,7 +153,7 @@ func (v *session) release() error {
 }
 
 // play sends from the first key frame after the viewer has connected.
-func (v *session) play() error {
+func (v *viewer) play() error {
 	limit := time.NewTimer(v.connect)
 	defer limit.Stop()
 	connected := v.connected
@@ -188,7 +188,7 @@ func (v *session) play() error {
 
 // send packs one picture. Its timestamp follows its PTS, so that gaps left by
 // dropped pictures stay gaps.
-func (v *session) send(u pipeline.AccessUnit) error {
+func (v *viewer) send(u pipeline.AccessUnit) error {
 	ts := timestamp(u.PTS)
 	for _, p := range v.packets.Packetize(u.Data, 0) {
 		p.Timestamp = ts
@@ -202,15 +202,12 @@ func (v *session) send(u pipeline.AccessUnit) error {
 	return nil
 }
 
-// timestamp converts in two parts; one product would overflow after two days.
-func timestamp(pts time.Duration) uint32 {
-	part := int64(pts%time.Second)*clockRate + int64(time.Second)/2 // rounded
-	return uint32(int64(pts/time.Second)*clockRate + part/int64(time.Second))
-}
+// timestamp is a time in RTP, which begins anew every thirteen hours.
+func timestamp(pts time.Duration) uint32 { return uint32(ticks(pts)) }
 
 // readFeedback reads the viewer's RTCP until the connection closes. It also
 // drives the interceptors, which resend lost packets.
-func (v *session) readFeedback() {
+func (v *viewer) readFeedback() {
 	for {
 		packets, _, err := v.sender.ReadRTCP()
 		if err != nil {
