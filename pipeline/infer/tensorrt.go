@@ -63,6 +63,9 @@ func digit(b bool) string {
 // while it tries the layers' variants.
 const usualWorkspace = 1 << 30
 
+// Memory is how many bytes TensorRT may use to try variants.
+func (e EngineOptions) Memory() int64 { return e.workspace(0) }
+
 func (e EngineOptions) workspace(limit int64) int64 {
 	w := cmp.Or(e.Workspace, usualWorkspace)
 	if limit > 0 {
