@@ -236,3 +236,14 @@ func (p *Params) Uses(m pipeline.ModelID, labels []string) {
 func (p *Params) Fault(field, text, hint string) error {
 	return &FieldError{Field: field, Text: text, Hint: hint}
 }
+
+// Used reports whether anything reads an output of the step, so that what is
+// costly and not read need not be made. It is known when the graph is bound.
+func (p *Params) Used(output string) bool {
+	for _, port := range p.node.ports {
+		if port.name == output {
+			return port.users > 0
+		}
+	}
+	return false
+}
