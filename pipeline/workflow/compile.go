@@ -150,6 +150,12 @@ func (g *Graph) nearInput(name string) string {
 	return didYouMean("inputs", nearest(name, all), all)
 }
 
+// Suggest is a hint about a name that is not among all: the nearest of them, or
+// a list of them. What they are is in the plural: "inputs".
+func Suggest(what, name string, all []string) string {
+	return didYouMean(what, nearest(name, slices.Clone(all)), all)
+}
+
 func didYouMean(what, near string, all []string) string {
 	switch {
 	case near != "":

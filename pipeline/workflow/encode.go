@@ -61,12 +61,12 @@ func (e *Encoder) Append(dst []byte, v Value) ([]byte, error) {
 	return dst, fmt.Errorf("%v has no JSON form", v.typ)
 }
 
-// ISOTime is a time as Python's isoformat writes it.
+// ISOTime is a time as Python's isoformat writes it; UTC is +00:00.
 func ISOTime(t time.Time) string {
 	if t.Nanosecond() < 1000 {
-		return t.Format("2006-01-02T15:04:05Z07:00")
+		return t.Format("2006-01-02T15:04:05-07:00")
 	}
-	return t.Format("2006-01-02T15:04:05.000000Z07:00")
+	return t.Format("2006-01-02T15:04:05.000000-07:00")
 }
 
 func (e *Encoder) appendList(dst []byte, v Value) (_ []byte, err error) {

@@ -42,7 +42,7 @@ func (e *Encoder) appendDetection(dst []byte, d *Detections, it *Detection, dx, 
 	dst = AppendFloat(append(dst, `,"height":`...), y1-y0)
 	dst = AppendFloat(append(dst, `,"x":`...), (x0+x1)/2+dx)
 	dst = AppendFloat(append(dst, `,"y":`...), (y0+y1)/2+dy)
-	dst = AppendFloat(append(dst, `,"confidence":`...), short(it.Score))
+	dst = AppendFloat(append(dst, `,"confidence":`...), Decimal(it.Score))
 	dst = strconv.AppendInt(append(dst, `,"class_id":`...), int64(it.Class), 10)
 	//POINTS
 	if it.Track != 0 {
@@ -142,7 +142,7 @@ func appendKeypoints(dst []byte, d *Detections, it *Detection, dx, dy float64) [
 		}
 		dst = strconv.AppendInt(append(dst, `{"class_id":`...), int64(i), 10)
 		dst = AppendString(append(dst, `,"class":`...), name)
-		dst = AppendFloat(append(dst, `,"confidence":`...), short(k.Score))
+		dst = AppendFloat(append(dst, `,"confidence":`...), Decimal(k.Score))
 		dst = AppendFloat(append(dst, `,"x":`...), float64(k.X)+dx)
 		dst = append(AppendFloat(append(dst, `,"y":`...), float64(k.Y)+dy), '}')
 	}
@@ -164,11 +164,11 @@ func AppendClasses(dst []byte, c *Classes) []byte {
 		}
 		dst = AppendString(append(dst, `{"class":`...), k.Label)
 		dst = strconv.AppendInt(append(dst, `,"class_id":`...), int64(k.Class), 10)
-		dst = append(AppendFloat(append(dst, `,"confidence":`...), short(k.Score)), '}')
+		dst = append(AppendFloat(append(dst, `,"confidence":`...), Decimal(k.Score)), '}')
 	}
 	top := c.Top()
 	dst = AppendString(append(dst, `],"top":`...), top.Label)
-	dst = AppendFloat(append(dst, `,"confidence":`...), short(top.Score))
+	dst = AppendFloat(append(dst, `,"confidence":`...), Decimal(top.Score))
 	dst = AppendString(append(dst, `,"parent_id":`...), c.Origin.Name)
 	dst = AppendString(append(dst, `,"root_parent_id":`...), c.Origin.Root)
 	return append(dst, `,"prediction_type":"classification"}`...)
@@ -180,7 +180,7 @@ func appendMulti(dst []byte, c *Classes) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = AppendFloat(append(AppendString(dst, k.Label), `:{"confidence":`...), short(k.Score))
+		dst = AppendFloat(append(AppendString(dst, k.Label), `:{"confidence":`...), Decimal(k.Score))
 		dst = append(strconv.AppendInt(append(dst, `,"class_id":`...), int64(k.Class), 10), '}')
 	}
 	dst = append(dst, `},"predicted_classes":[`...)
@@ -195,10 +195,11 @@ func appendMulti(dst []byte, c *Classes) []byte {
 	return append(dst, `,"prediction_type":"classification"}`...)
 }
 
-// short is a score as few digits as it needs: 0.87 instead of
-// 0.8700000047683716.
-func short(f float32) float64 {
-	v, err := strconv.ParseFloat(strconv.FormatFloat(float64(f), 'g', -1, 32), 64)
+// Decimal is a score in as few digits as it needs: 0.87 instead of
+// 0.8700000047683716. It allocates nothing.
+func Decimal(f float32) float64 {
+	var buf [32]byte
+	v, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], float64(f), 'g', -1, 32)), 64)
 	if err != nil {
 		return float64(f)
 	}
