@@ -61,6 +61,7 @@ type Result struct {
 	Deliveries []Delivery               // stored with the result, sent later
 	Errors     []string                 // what failed on this frame although the run goes on
 	Outputs    Outputs                  // nil when the engine is no workflow; gone when the frame is
+	Data       json.RawMessage          // the workflow's outputs without images, an object; nil when there are none
 	Took       [NumStages]time.Duration // zero where a stage did not happen
 }
 
