@@ -1,6 +1,7 @@
 package track
 
 import (
+	"math/bits"
 	"strings"
 
 	"perch/pipeline"
@@ -9,8 +10,8 @@ import (
 // An Anchor is the place on a detection that stands for the whole of it.
 type Anchor uint8
 
-// The anchors that a box has. Their names, as String gives and [ParseAnchor]
-// takes them, are those of workflows: CENTER, BOTTOM_CENTER and so on.
+// The anchors. Their names, as String gives and [ParseAnchor] takes them, are
+// those of workflows: CENTER, BOTTOM_CENTER and so on.
 const (
 	Centre Anchor = iota
 	CentreLeft
@@ -21,11 +22,14 @@ const (
 	BottomLeft
 	BottomCentre
 	BottomRight
+	// CentreOfMass is the middle of the detection's mask, which it must have.
+	CentreOfMass
 	numAnchors
 )
 
 var anchorNames = [numAnchors]string{
 	"CENTER", "CENTER_LEFT", "CENTER_RIGHT", "TOP_CENTER", "TOP_LEFT", "TOP_RIGHT", "BOTTOM_LEFT", "BOTTOM_CENTER", "BOTTOM_RIGHT",
+	"CENTER_OF_MASS",
 }
 
 func (a Anchor) String() string {
@@ -39,23 +43,46 @@ func (a Anchor) String() string {
 // must have crossed.
 func Corners() []Anchor { return []Anchor{TopLeft, TopRight, BottomLeft, BottomRight} }
 
-// ParseAnchor returns the anchor of that name. CENTER_OF_MASS needs a mask,
-// which a box does not have, and is refused as Unsupported rather than taken
-// for the centre.
+// AnchorNames are the names of all anchors.
+func AnchorNames() []string { return append([]string(nil), anchorNames[:]...) }
+
+// ParseAnchor returns the anchor of that name.
 func ParseAnchor(name string) (Anchor, error) {
-	const op = "read anchor"
 	for a, n := range anchorNames {
 		if n == name {
 			return Anchor(a), nil
 		}
 	}
-	if name == "CENTER_OF_MASS" {
-		return 0, &pipeline.Error{Op: op, On: name, Kind: pipeline.Unsupported, Err: errNoMask, Hint: "CENTER is the middle of the box"}
-	}
-	return 0, refuse(op, name, "it is one of "+strings.Join(anchorNames[:], ", "), "there is no such anchor")
+	return 0, refuse("read anchor", name, "it is one of "+strings.Join(anchorNames[:], ", "), "there is no such anchor")
 }
 
-// At returns where the anchor is on a box.
+// Of returns where the anchor is on a detection, not a number if that is the
+// centre of mass of a mask without a pixel.
+func (a Anchor) Of(d *pipeline.Detection) pipeline.Point {
+	if a == CentreOfMass && d.Mask != nil {
+		return centroid(d.Mask)
+	}
+	return a.At(d.Box)
+}
+
+// centroid is the mean of the middles of a mask's pixels.
+func centroid(m *pipeline.Mask) pipeline.Point {
+	var n, sumX, sumY float64
+	for y := range m.Height {
+		row := m.Bits[y*m.Stride() : (y+1)*m.Stride()]
+		for i, b := range row {
+			for ; b != 0; b &= b - 1 {
+				n++
+				sumX += float64(8*i + 7 - bits.TrailingZeros8(b))
+				sumY += float64(y)
+			}
+		}
+	}
+	return pipeline.Point{X: float32(float64(m.X) + sumX/n + 0.5), Y: float32(float64(m.Y) + sumY/n + 0.5)}
+}
+
+// At returns where the anchor is on a box; the centre of mass of a box is its
+// centre.
 func (a Anchor) At(b pipeline.Box) pipeline.Point {
 	p := pipeline.Point{X: b.X0 + (b.X1-b.X0)/2, Y: b.Y0 + (b.Y1-b.Y0)/2}
 	switch a {

@@ -31,8 +31,53 @@ func TestAnchors(t *testing.T) {
 	if _, err := ParseAnchor("center"); pipeline.KindOf(err) != pipeline.BadConfig || !strings.Contains(err.Error(), "BOTTOM_CENTER") {
 		t.Errorf("should list the names: %v", err)
 	}
-	if _, err := ParseAnchor("CENTER_OF_MASS"); pipeline.KindOf(err) != pipeline.Unsupported {
-		t.Error(err)
+}
+
+func TestCentreOfMass(t *testing.T) {
+	anchor, err := ParseAnchor("CENTER_OF_MASS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := pipeline.NewMask(10, 20, 12, 4) // more than a byte wide
+	d := pipeline.Detection{Box: pipeline.Box{X0: 0, Y0: 0, X1: 100, Y1: 100}, Mask: m}
+	if p := anchor.Of(&d); p.X == p.X || p.Y == p.Y {
+		t.Errorf("an empty mask has its middle at %v", p)
+	}
+	m.Set(21, 23)
+	if p := anchor.Of(&d); p != (pipeline.Point{X: 21.5, Y: 23.5}) {
+		t.Errorf("one pixel: %v", p)
+	}
+	m.Set(10, 20)
+	m.Set(11, 20)
+	if p := anchor.Of(&d); p != (pipeline.Point{X: 14.5, Y: 21.5}) { // x (21+10+11)/3 + 0.5, y (23+20+20)/3 + 0.5
+		t.Errorf("three pixels: %v", p)
+	}
+	if p := Centre.Of(&d); p != (pipeline.Point{X: 50, Y: 50}) {
+		t.Errorf("the mask does not move the centre of the box: %v", p)
+	}
+	z, err := NewZone(polygon(0, 0, 20, 0, 20, 30, 0, 30), anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !z.Has(&d) {
+		t.Error("the mask is in the zone, although the box's centre is not")
+	}
+	line, err := NewLine(LineOptions{From: pipeline.Point{Y: 100}, To: pipeline.Point{X: 200, Y: 100}, Anchors: []Anchor{anchor}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Track = 1
+	other := d
+	other.Mask = nil
+	if _, err := line.Update(dets{d, other}); !errors.Is(err, ErrNoMask) || !strings.Contains(err.Error(), "detection 1") {
+		t.Errorf("a box without a mask: %v", err)
+	}
+	dwell, err := NewDwell(DwellOptions{Zones: []*Zone{z}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dwell.Update(dets{other}, 0); !errors.Is(err, ErrNoMask) {
+		t.Errorf("a box without a mask: %v", err)
 	}
 }
 
@@ -143,7 +188,7 @@ func TestZoneHasAllAnchors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if z.Has(half) != c.want {
+		if z.Has(&pipeline.Detection{Box: half}) != c.want {
 			t.Errorf("%v: %v", c.anchors, !c.want)
 		}
 	}

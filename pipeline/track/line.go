@@ -80,14 +80,19 @@ func NewLine(o LineOptions) (*Line, error) {
 
 // Update takes the detections of the next frame and returns those that crossed
 // on it, in order; the slice is used again by the next call. A detection
-// without a track is an error ([ErrUntracked]), and then nothing is counted.
+// without a track ([ErrUntracked]), or without the mask that an anchor needs
+// ([ErrNoMask]), is an error, and then nothing is counted.
 func (l *Line) Update(dets []pipeline.Detection) ([]Crossing, error) {
 	l.crossed = l.crossed[:0]
-	if err := tracked("count crossings", dets); err != nil {
+	const op = "count crossings"
+	if err := tracked(op, dets); err != nil {
+		return nil, err
+	}
+	if err := masked(op, dets, l.o.Anchors); err != nil {
 		return nil, err
 	}
 	for i := range dets {
-		left, ok := l.side(dets[i].Box)
+		left, ok := l.side(&dets[i])
 		if !ok {
 			l.sides.seen(dets[i].Track)
 			continue
@@ -115,11 +120,11 @@ func (l *Line) Update(dets []pipeline.Detection) ([]Crossing, error) {
 // made. An object counts each time it crosses.
 func (l *Line) Counts() (in, out uint64) { return l.in, l.out }
 
-// side returns on which side of the line a box is, and false when it is on
-// neither or not beside the segment.
-func (l *Line) side(b pipeline.Box) (left, ok bool) {
+// side returns on which side of the line a detection is, and false when it is
+// on neither or not beside the segment.
+func (l *Line) side(d *pipeline.Detection) (left, ok bool) {
 	for i, a := range l.o.Anchors {
-		p := a.At(b)
+		p := a.Of(d)
 		v := vector{float64(p.X) - float64(l.o.From.X), float64(p.Y) - float64(l.o.From.Y)}
 		along := l.direction.x*v.x + l.direction.y*v.y
 		if !(along >= 0 && along <= l.length2) {

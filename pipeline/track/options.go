@@ -32,8 +32,8 @@ type Options struct {
 	LostBuffer int
 	// MinConsecutiveFrames is how many frames in a row, after the one that
 	// began it, must find a track again before it is confirmed and gets an
-	// id. With 1 a track that begins on the first frame of all is confirmed
-	// at once, as the paper's program does.
+	// id. With 0 it is confirmed as it begins; with 1 that is so for a track
+	// that begins on the first frame of all, as the paper's program does.
 	MinConsecutiveFrames int
 	// FrameRate is the stream's, in frames per second; 0 is unknown. Then the
 	// lost buffer is nothing (a track may be missed on one frame, not two) and
@@ -81,11 +81,12 @@ func Trackers() Options {
 
 // Limits of options, so that one frame takes bounded time.
 const (
-	mostTracks     = 1 << 16
-	mostBuffer     = 30 * 600 // ten minutes
-	fastestRate    = 240
-	longestMaxGap  = 10 * time.Second
-	fewestToFollow = 1
+	mostTracks    = 1 << 16
+	mostBuffer    = 30 * 600 // ten minutes
+	longestMaxGap = 10 * time.Second
+
+	// FastestRate is the highest frame rate that a [Tracker] takes.
+	FastestRate = 240
 )
 
 func (o *Options) check() error {
@@ -106,10 +107,10 @@ func (o *Options) check() error {
 	switch {
 	case o.LostBuffer < 0 || o.LostBuffer > mostBuffer:
 		return refuse(op, "lost track buffer", "it counts frames at 30 a second", "%d is not from 0 to %d", o.LostBuffer, mostBuffer)
-	case o.MinConsecutiveFrames < fewestToFollow:
-		return refuse(op, "minimum consecutive frames", "1 confirms a track when it is found again", "%d is below %d", o.MinConsecutiveFrames, fewestToFollow)
-	case !(o.FrameRate >= 0) || o.FrameRate > fastestRate:
-		return refuse(op, "frame rate", "use 0 when it is not known", "%v is not from 0 to %d", o.FrameRate, fastestRate)
+	case o.MinConsecutiveFrames < 0:
+		return refuse(op, "minimum consecutive frames", "1 confirms a track when it is found again", "%d is below 0", o.MinConsecutiveFrames)
+	case !(o.FrameRate >= 0) || o.FrameRate > FastestRate:
+		return refuse(op, "frame rate", "use 0 when it is not known", "%v is not from 0 to %d", o.FrameRate, FastestRate)
 	case o.MaxGap < 0 || o.MaxGap > longestMaxGap:
 		return refuse(op, "longest gap", "an object is seldom where it would be after so long", "%v is not from 0 to %v", o.MaxGap, longestMaxGap)
 	case o.MaxTracks < 1 || o.MaxTracks > mostTracks:

@@ -33,7 +33,7 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"unconfirmed":         {func(o *Options) { o.UnconfirmedThreshold = nan }, "unconfirmed threshold"},
 		"negative buffer":     {func(o *Options) { o.LostBuffer = -1 }, "lost track buffer"},
 		"endless buffer":      {func(o *Options) { o.LostBuffer = 1 << 30 }, "lost track buffer"},
-		"no frames":           {func(o *Options) { o.MinConsecutiveFrames = 0 }, "minimum consecutive frames"},
+		"negative frames":     {func(o *Options) { o.MinConsecutiveFrames = -1 }, "minimum consecutive frames"},
 		"negative frame rate": {func(o *Options) { o.FrameRate = -30 }, "frame rate"},
 		"a clock's rate":      {func(o *Options) { o.FrameRate = 90000 }, "use 0 when it is not known"},
 		"rate not a number":   {func(o *Options) { o.FrameRate = math.NaN() }, "frame rate"},

@@ -97,6 +97,63 @@ func TestDwellOfMany(t *testing.T) {
 	}
 }
 
+func TestDwellTellsWhoComesAndGoes(t *testing.T) {
+	z, err := NewZone(polygon(0, 0, 100, 0, 100, 100, 0, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		keep bool
+		path []float32 // of object 1, a frame each second; -1: out of sight
+		want string    // + came in, - left, ? gone, with its seconds inside
+	}{
+		"never in":               {false, []float32{150, 160}, ""},
+		"begins inside":          {false, []float32{50, 50}, "0+"},
+		"in and out":             {false, []float32{150, 50, 60, 150}, "1+ 3-2"},
+		"in and out, time kept":  {true, []float32{50, 150, 50, 150}, "0+ 1-1 2+ 3-3"},
+		"out of sight for a bit": {false, []float32{50, -1, -1, 50, 150}, "0+ 4-4"},
+		"gone":                   {false, append([]float32{150, 50, 50}, gone(15)...), "1+ 12?1"},
+		"gone and back":          {false, append(append([]float32{50}, gone(12)...), 50, 150), "0+ 10?0 13+ 14-14"},
+		"gone, back outside":     {false, append(append([]float32{50}, gone(12)...), 150), "0+ 10?0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := NewDwell(DwellOptions{Zones: []*Zone{z}, KeepTime: c.keep})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for i, x := range c.path {
+				var f dets
+				if x >= 0 {
+					f = dets{at(1, x, 50)}
+				}
+				if _, err := d.Update(f, time.Duration(i)*time.Second); err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range d.Passages() {
+					if p.Track != 1 || p.Label != "person" {
+						t.Errorf("%+v", p)
+					}
+					switch {
+					case p.In:
+						got = append(got, fmt.Sprintf("%d+", i))
+					case p.Gone:
+						got = append(got, fmt.Sprintf("%d?%v", i, p.Time.Seconds()))
+					default:
+						got = append(got, fmt.Sprintf("%d-%v", i, p.Time.Seconds()))
+					}
+				}
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("%s, want %s", s, c.want)
+			}
+		})
+	}
+}
+
+// gone is n frames out of sight.
+func gone(n int) []float32 { return slices.Repeat([]float32{-1}, n) }
+
 func TestVelocity(t *testing.T) {
 	type sight struct {
 		at   time.Duration

@@ -107,6 +107,22 @@ func (t *Tracker) Update(dets []pipeline.Detection, at time.Duration) []pipeline
 	return t.label(dets)
 }
 
+// SetFrameRate tells the tracker what the stream's frame rate has turned out to
+// be (above 0, up to [FastestRate]). Tracks go on as they are; the lost buffer
+// lasts as long as before, in more or fewer frames.
+func (t *Tracker) SetFrameRate(fps float64) error {
+	o := t.o
+	o.FrameRate = fps
+	if fps == 0 {
+		return refuse("set up tracking", "frame rate", "leave it as it is while it is not known", "a rate that was known cannot become unknown")
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	t.o, t.buffer = o, o.bufferFrames()
+	return nil
+}
+
 // advance moves all tracks on to the time at.
 func (t *Tracker) advance(at time.Duration) {
 	steps := t.steps(at)
@@ -250,7 +266,7 @@ func (t *Tracker) begin(dets []pipeline.Detection) {
 		o := object{filter: begin(measure(d.Box)), class: d.Class, began: t.frame, seen: t.frame, det: i}
 		o.box = o.filter.box()
 		t.stats.Started++
-		if t.fresh && t.o.MinConsecutiveFrames == 1 {
+		if need := t.o.MinConsecutiveFrames; need == 0 || need == 1 && t.fresh {
 			t.confirm(&o)
 		}
 		t.objects = append(t.objects, o)

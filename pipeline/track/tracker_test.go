@@ -67,6 +67,7 @@ func TestTracker(t *testing.T) {
 		"later ones must come back":   {nil, []dets{none, {walker(0, .9)}, {walker(2, .9)}}, "|0|1"},
 		"and do not if they do not":   {nil, []dets{none, {walker(0, .9)}, none, {walker(0, .9)}, {walker(0, .9)}}, "|0||0|1"},
 		"three times":                 {func(o *Options) { o.MinConsecutiveFrames = 3 }, repeat(5, dets{walker(0, .9)}), "0|0|0|1|1"},
+		"at once":                     {func(o *Options) { o.MinConsecutiveFrames = 0 }, []dets{none, {walker(0, .9)}, {walker(0, .9)}}, "|1|1"},
 		"two objects":                 {nil, []dets{{walker(0, .9), walker(300, .8)}, {walker(303, .8), walker(2, .9)}}, "1,2|2,1"},
 		"low scores keep a track":     {nil, []dets{{walker(0, .9)}, {walker(3, .2)}, {walker(6, .15)}}, "1|1|1"},
 		"but begin none":              {nil, repeat(3, dets{walker(0, .2)}), "0|0|0"},
@@ -112,6 +113,36 @@ func TestLostBufferLasts(t *testing.T) {
 			if got := tick(dets{walker(0, .9)}); got != want {
 				t.Errorf("%v a second, buffer %d, %d misses: %s, want %s", c.rate, c.buffer, misses, got, want)
 			}
+		}
+	}
+}
+
+// A camera that does not say its rate: two seconds of buffer are two seconds,
+// whatever the rate turns out to be.
+func TestSetFrameRate(t *testing.T) {
+	for _, c := range []struct {
+		rate   float64
+		misses int
+		want   string
+	}{{5, 10, "1"}, {5, 11, "0"}, {30, 60, "1"}, {30, 61, "0"}} {
+		tr := newTracker(t, func(o *Options) { o.LostBuffer = 60 })
+		at := time.Duration(0)
+		tick := func(f dets) string { at += time.Duration(float64(time.Second) / c.rate); return ids(tr.Update(f, at)) }
+		tick(dets{walker(0, .9)})
+		if err := tr.SetFrameRate(c.rate); err != nil {
+			t.Fatal(err)
+		}
+		for range c.misses {
+			tick(nil)
+		}
+		if got := tick(dets{walker(0, .9)}); got != c.want {
+			t.Errorf("%v a second, %d misses: %s, want %s", c.rate, c.misses, got, c.want)
+		}
+	}
+	tr := newTracker(t, nil)
+	for _, rate := range []float64{0, -1, 90000, math.NaN()} {
+		if err := tr.SetFrameRate(rate); pipeline.KindOf(err) != pipeline.BadConfig {
+			t.Errorf("%v: %v", rate, err)
 		}
 	}
 }

@@ -48,10 +48,11 @@ func (z *Zone) Area() float64 {
 	return math.Abs(sum) / 2
 }
 
-// Has reports whether a detection is in the zone.
-func (z *Zone) Has(b pipeline.Box) bool {
+// Has reports whether a detection is in the zone. For [CentreOfMass] it must
+// have a mask.
+func (z *Zone) Has(d *pipeline.Detection) bool {
 	for _, a := range z.anchors {
-		if !z.Contains(a.At(b)) {
+		if !z.Contains(a.Of(d)) {
 			return false
 		}
 	}
