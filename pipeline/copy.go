@@ -29,9 +29,9 @@ func CopyPicture(dst, src Picture, k int) Picture {
 // sw by sh plane with step bytes from sample to sample. At the right and lower
 // edge the last sample is repeated.
 func shrink(dst []byte, dstride, w, h int, src []byte, sstride, step, sw, sh, k int) {
-	if k == 1 && step == 1 {
+	if k == 1 {
 		for y := range h {
-			copy(dst[y*dstride:y*dstride+w], src[y*sstride:y*sstride+w])
+			pick(dst[y*dstride:y*dstride+w], src[y*sstride:], step)
 		}
 		return
 	}
@@ -48,6 +48,18 @@ func shrink(dst []byte, dstride, w, h int, src []byte, sstride, step, sw, sh, k 
 			}
 			row[x] = byte(sum / area)
 		}
+	}
+}
+
+// pick copies every step-th byte.
+func pick(dst, src []byte, step int) {
+	if step == 1 {
+		copy(dst, src)
+		return
+	}
+	src = src[:(len(dst)-1)*step+1] // one check of bounds for the row
+	for x := range dst {
+		dst[x] = src[x*step]
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/image/font/gofont/gobold"
+	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
 
 	"perch/pipeline"
@@ -16,16 +17,30 @@ import (
 // MinKeypointScore is the score below which a key point is not drawn.
 const MinKeypointScore = 0.3
 
-// A Drawer draws on the pictures of one video. It keeps glyphs and colours for
-// the size and coding it saw last, so that drawing allocates nothing while they
-// stay the same. Only Stats may be called concurrently.
+// A Drawer draws on the pictures of one video, in place. Everything is cut at
+// the picture's edge, and no coordinate can make it panic: a shape whose place
+// is not a number is left out, as is a round one that is more than a million
+// samples away. A picture whose planes are smaller than they claim is left
+// alone and counted.
+//
+// A Drawer keeps glyphs, colours and scratch memory for the sizes and codings
+// that it saw last, so that drawing allocates nothing while they stay the
+// same. Only Stats may be called concurrently.
 type Drawer struct {
-	font  *opentype.Font
-	face  *face // for one text size
-	tints map[tintKey]*tint
-	label []byte    // scratch: text of a label
-	mask  []uint8   // scratch: coverage of a label's text
-	cross []float32 // scratch: where a row crosses a polygon
+	regular, bold *opentype.Font
+	faces         map[faceKey]*face
+	small         *face // of the labels that Draw writes
+	tints         map[tintKey]*tint
+
+	// Scratch, which only grows.
+	label        []byte            // text of a label
+	mask         []uint8           // coverage of a label's text
+	cross        []float32         // where a row crosses a polygon
+	tri          [3]pipeline.Point // of a triangle
+	soft         stencil           // of a shape with soft edges
+	shape, taken region            // of areas
+	rows         []uint8           // of a blur, between its two passes
+	sums         []uint32          // of a blur's columns
 
 	drawn, skipped atomic.Uint64
 }
@@ -36,13 +51,19 @@ type Stats struct {
 	Skipped uint64 // pictures whose planes are smaller than they claim
 }
 
-// New returns a drawer with the embedded font.
+// New returns a drawer with the embedded fonts.
 func New() (*Drawer, error) {
-	f, err := opentype.Parse(gobold.TTF)
-	if err != nil {
-		return nil, fmt.Errorf("parse embedded font: %w", err)
+	d := &Drawer{tints: map[tintKey]*tint{}, faces: map[faceKey]*face{}}
+	for _, f := range []struct {
+		to   **opentype.Font
+		data []byte
+	}{{&d.regular, goregular.TTF}, {&d.bold, gobold.TTF}} {
+		var err error
+		if *f.to, err = opentype.Parse(f.data); err != nil {
+			return nil, fmt.Errorf("parse embedded font: %w", err)
+		}
 	}
-	return &Drawer{font: f, tints: map[tintKey]*tint{}}, nil
+	return d, nil
 }
 
 // Stats returns the counts so far.
@@ -56,10 +77,11 @@ func (d *Drawer) Draw(pic pipeline.Picture, r *pipeline.Result) {
 	}
 	d.drawn.Add(1)
 	t := thickness(pic.Height)
+	d.small = d.face(textSize(pic.Height), true)
 	for i := len(r.Detections) - 1; i >= 0; i-- {
 		det := &r.Detections[i]
 		tint := d.tint(codingOf(pic), ClassColour(det.Class))
-		frame(pic, outer(pic, det.Box), t, tint.plate)
+		hollow(pic, outer(pic, det.Box), t, tint.plate)
 		for _, k := range det.Keypoints {
 			if k.Score >= MinKeypointScore {
 				stroke(pic, k.Point, k.Point, float32(t)*1.5, tint.plate)
@@ -73,46 +95,11 @@ func (d *Drawer) Draw(pic pipeline.Picture, r *pipeline.Result) {
 	}
 }
 
-// Polyline draws connected lines with round joints.
-func (d *Drawer) Polyline(pic pipeline.Picture, points []pipeline.Point, c Colour) {
-	if !d.begin(pic) {
-		return
-	}
-	ink := d.tint(codingOf(pic), c).plate
-	for i := 1; i < len(points); i++ {
-		stroke(pic, points[i-1], points[i], float32(thickness(pic.Height))/2, ink)
-	}
-}
-
-// Polygon fills a polygon (even-odd rule) with the given opacity, 0 to 1, and
-// draws its outline.
-func (d *Drawer) Polygon(pic pipeline.Picture, points []pipeline.Point, c Colour, opacity float32) {
-	if !d.begin(pic) || len(points) < 2 {
-		return
-	}
-	d.fill(pic, points, d.tint(codingOf(pic), c).plate, uint32(min(max(opacity, 0), 1)*255))
-	d.Polyline(pic, points, c)
-	d.Polyline(pic, []pipeline.Point{points[len(points)-1], points[0]}, c)
-}
-
-// Label draws text on a plate whose lower left corner is at. Text that does not
-// fit is cut at the picture's edge.
-func (d *Drawer) Label(pic pipeline.Picture, at pipeline.Point, text string, c Colour) {
-	if !d.begin(pic) {
-		return
-	}
-	d.label = append(d.label[:0], text...)
-	d.plate(pic, outer(pic, pipeline.Box{X0: at.X, Y0: at.Y, X1: at.X, Y1: at.Y}), thickness(pic.Height), d.tint(codingOf(pic), c))
-}
-
-// begin checks pic and makes the font's size fit it.
+// begin checks pic.
 func (d *Drawer) begin(pic pipeline.Picture) bool {
 	if pic.Check() != nil {
 		d.skipped.Add(1)
 		return false
-	}
-	if size := textSize(pic.Height); d.face == nil || d.face.size != size {
-		d.face = newFace(d.font, size)
 	}
 	return true
 }

@@ -10,8 +10,10 @@ import (
 // stroke draws a line with round ends and soft edges, radius luma samples to
 // each side.
 func stroke(p pipeline.Picture, a, b pipeline.Point, radius float32, c yuv) {
-	a = pipeline.Point{X: bound(a.X, p.Width), Y: bound(a.Y, p.Height)}
-	b = pipeline.Point{X: bound(b.X, p.Width), Y: bound(b.Y, p.Height)}
+	a, b, ok := clip(p, a, b, radius+1)
+	if !ok {
+		return
+	}
 	s := capsule{a: a, dx: b.X - a.X, dy: b.Y - a.Y, r: radius}
 	y0 := max(near(min(a.Y, b.Y)-radius-1, p.Height), 0)
 	y1 := min(far(max(a.Y, b.Y)+radius+1, p.Height), p.Height)
@@ -105,34 +107,27 @@ func (s capsule) chromaRow(p pipeline.Picture, cy int, c yuv) {
 	}
 }
 
-// fill tints the inside of a polygon (even-odd rule).
-func (d *Drawer) fill(p pipeline.Picture, points []pipeline.Point, c yuv, cover uint32) {
-	if cover == 0 {
+// addPolygon adds the inside of a polygon (even-odd rule): the samples whose
+// middles it contains.
+func (d *Drawer) addPolygon(g *region, points []pipeline.Point) {
+	if len(points) < 3 {
 		return
 	}
-	lo, hi := p.Height, 0
+	lo, hi := g.h, 0
 	for _, q := range points {
-		lo, hi = min(lo, near(q.Y, p.Height)), max(hi, far(q.Y, p.Height))
+		lo, hi = min(lo, near(q.Y, g.h)), max(hi, far(q.Y, g.h))
 	}
-	for y := max(lo, 0); y < min(hi, p.Height); y++ {
+	lo, hi = max(lo, 0), min(hi, g.h)
+	if lo >= hi {
+		return
+	}
+	for y := lo; y < hi; y++ {
 		d.crossings(points, float32(y)+0.5)
 		for i := 0; i+1 < len(d.cross); i += 2 {
-			// Rounded, a sample belongs to the polygon when its middle does.
-			x0 := max(int(math.Round(float64(bound(d.cross[i], p.Width)))), 0)
-			x1 := min(int(math.Round(float64(bound(d.cross[i+1], p.Width)))), p.Width)
-			row := p.Planes[0][y*p.Strides[0]:]
-			for x := x0; x < x1; x++ {
-				row[x] = mix(row[x], c.y, cover)
-			}
-			if y%2 != 0 {
-				continue
-			}
-			for cx := (x0 + 1) / 2; cx < (x1+1)/2; cx++ {
-				u, v := chroma(p, cx, y/2)
-				*u, *v = mix(*u, c.u, cover), mix(*v, c.v, cover)
-			}
+			g.span(y, max(round(d.cross[i], g.w), 0), min(round(d.cross[i+1], g.w), g.w))
 		}
 	}
+	g.touch(lo, hi)
 }
 
 // crossings puts into d.cross, sorted, where the polygon's sides cross a row.

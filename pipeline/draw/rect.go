@@ -35,50 +35,6 @@ func bound(x float32, size int) float32 {
 	return min(max(x, -s), 2*s)
 }
 
-// frame draws the border of r, t samples wide, inside it.
-func frame(p pipeline.Picture, r rect, t int, c yuv) {
-	if r.x1-r.x0 <= 2*t || r.y1-r.y0 <= 2*t {
-		fillRect(p, r, c)
-		return
-	}
-	fillRect(p, rect{r.x0, r.y0, r.x1, r.y0 + t}, c)
-	fillRect(p, rect{r.x0, r.y1 - t, r.x1, r.y1}, c)
-	fillRect(p, rect{r.x0, r.y0 + t, r.x0 + t, r.y1 - t}, c)
-	fillRect(p, rect{r.x1 - t, r.y0 + t, r.x1, r.y1 - t}, c)
-}
-
-// fillRect fills r, whose sides are even.
-func fillRect(p pipeline.Picture, r rect, c yuv) {
-	r = r.clip(p)
-	if r.x0 >= r.x1 || r.y0 >= r.y1 {
-		return
-	}
-	for y := r.y0; y < r.y1; y++ {
-		fillBytes(p.Planes[0][y*p.Strides[0]+r.x0:y*p.Strides[0]+r.x1], c.y)
-	}
-	cx0, cx1 := r.x0/2, (r.x1+1)/2
-	for y := r.y0 / 2; y < (r.y1+1)/2; y++ {
-		if p.Format == pipeline.NV12 {
-			fillPairs(p.Planes[1][y*p.Strides[1]+2*cx0:y*p.Strides[1]+2*cx1], c.u, c.v)
-			continue
-		}
-		fillBytes(p.Planes[1][y*p.Strides[1]+cx0:y*p.Strides[1]+cx1], c.u)
-		fillBytes(p.Planes[2][y*p.Strides[2]+cx0:y*p.Strides[2]+cx1], c.v)
-	}
-}
-
-func fillBytes(row []byte, v uint8) {
-	for i := range row {
-		row[i] = v
-	}
-}
-
-func fillPairs(row []byte, u, v uint8) {
-	for i := 0; i+1 < len(row); i += 2 {
-		row[i], row[i+1] = u, v
-	}
-}
-
 // chroma returns the positions of a chroma sample's U and V in their planes.
 func chroma(p pipeline.Picture, cx, cy int) (u, v *uint8) {
 	if p.Format == pipeline.NV12 {

@@ -7,12 +7,17 @@ import (
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
-
-	"perch/pipeline"
 )
 
-// maxGlyphs bounds a face's cache; labels of one model need a hundred.
-const maxGlyphs = 1024
+// maxGlyphs and maxInk bound a face's cache, in characters and in bytes of
+// coverage; labels of one model need a hundred characters.
+const (
+	maxGlyphs = 1024
+	maxInk    = 4 << 20
+)
+
+// maxFaces bounds how many sizes are kept; a picture seldom needs four.
+const maxFaces = 16
 
 // glyph is one character's coverage, ready to be copied.
 type glyph struct {
@@ -22,23 +27,46 @@ type glyph struct {
 	advance fixed.Int26_6 // to the next pen position
 }
 
-// face is the font at one size.
-type face struct {
-	size            int
-	ascent, descent int
-	src             font.Face
-	glyphs          map[rune]*glyph
+type faceKey struct {
+	size int // pixels
+	bold bool
 }
 
-func newFace(f *opentype.Font, size int) *face {
+// face is a font at one size.
+type face struct {
+	faceKey
+	ascent, descent, cap int
+	src                  font.Face
+	glyphs               map[rune]*glyph
+	ink                  int // bytes of all masks
+}
+
+// face returns a font at a size of pixels.
+func (d *Drawer) face(size int, bold bool) *face {
+	key := faceKey{size, bold}
+	if f, ok := d.faces[key]; ok {
+		return f
+	}
+	if len(d.faces) >= maxFaces {
+		clear(d.faces)
+	}
+	f := d.regular
+	if bold {
+		f = d.bold
+	}
+	d.faces[key] = newFace(f, key)
+	return d.faces[key]
+}
+
+func newFace(f *opentype.Font, key faceKey) *face {
 	// NewFace fails for no size that is positive.
-	src, err := opentype.NewFace(f, &opentype.FaceOptions{Size: float64(size), DPI: 72, Hinting: font.HintingFull})
+	src, err := opentype.NewFace(f, &opentype.FaceOptions{Size: float64(key.size), DPI: 72, Hinting: font.HintingFull})
 	if err != nil {
 		panic("draw: " + err.Error())
 	}
 	m := src.Metrics()
 	return &face{
-		size: size, ascent: m.Ascent.Ceil(), descent: m.Descent.Ceil(),
+		faceKey: key, ascent: m.Ascent.Ceil(), descent: m.Descent.Ceil(), cap: m.CapHeight.Ceil(),
 		src: src, glyphs: map[rune]*glyph{},
 	}
 }
@@ -48,14 +76,16 @@ func (f *face) glyph(r rune) *glyph {
 	if g, ok := f.glyphs[r]; ok {
 		return g
 	}
-	if len(f.glyphs) >= maxGlyphs {
+	if len(f.glyphs) >= maxGlyphs || f.ink > maxInk {
 		clear(f.glyphs)
+		f.ink = 0
 	}
 	g := &glyph{}
 	bounds, mask, at, advance, ok := f.src.Glyph(fixed.Point26_6{}, r)
 	if ok {
 		g.w, g.h, g.dx, g.dy, g.advance = bounds.Dx(), bounds.Dy(), bounds.Min.X, bounds.Min.Y, advance
 		g.mask = make([]uint8, g.w*g.h)
+		f.ink += len(g.mask)
 		dst := image.Alpha{Pix: g.mask, Stride: max(g.w, 1), Rect: image.Rect(0, 0, g.w, g.h)}
 		for y := range g.h {
 			for x := range g.w {
@@ -76,76 +106,4 @@ func (f *face) width(text []byte, limit int) int {
 		pen += f.glyph(r).advance
 	}
 	return min(pen.Ceil(), limit)
-}
-
-// plate draws d.label on a plate above box, or inside at its top when there is
-// no room above.
-func (d *Drawer) plate(pic pipeline.Picture, box rect, t int, tint *tint) {
-	f := d.face
-	pad := max(2, f.size/4)
-	w := (f.width(d.label, pic.Width) + 2*pad + 1) &^ 1
-	h := (f.ascent + f.descent + 1) &^ 1
-	at := rect{x0: box.x0, y0: box.y0 - h}
-	if at.y0 < 0 {
-		at.y0 = max(box.y0+t, 0)
-	}
-	// A plate that would leave at the right moves left; the text's beginning
-	// says most, so it is never cut there.
-	at.x0 = max(min(at.x0, (pic.Width-w)&^1), 0)
-	at.x1, at.y1 = at.x0+w, at.y0+h
-	if n := w * h; cap(d.mask) < n {
-		d.mask = make([]uint8, n)
-	} else {
-		d.mask = d.mask[:n]
-		clear(d.mask)
-	}
-	d.write(w, h, pad)
-	blendPlate(pic, at, d.mask, w, tint.text)
-}
-
-// write puts the glyphs of d.label into d.mask, w by h samples.
-func (d *Drawer) write(w, h, pad int) {
-	f := d.face
-	pen := fixed.I(pad)
-	for text := d.label; len(text) > 0 && pen.Floor() < w; {
-		r, n := utf8.DecodeRune(text)
-		text = text[n:]
-		g := f.glyph(r)
-		x0, y0 := pen.Round()+g.dx, f.ascent+g.dy
-		for y := max(0, -y0); y < g.h && y0+y < h; y++ {
-			for x := max(0, -x0); x < g.w && x0+x < w; x++ {
-				m := &d.mask[(y0+y)*w+x0+x]
-				*m = max(*m, g.mask[y*g.w+x])
-			}
-		}
-		pen += g.advance
-	}
-}
-
-// blendPlate writes a plate and its text in one go. r has even sides and is as
-// wide as mask's rows.
-func blendPlate(pic pipeline.Picture, r rect, mask []uint8, w int, to *ramp) {
-	c := r.clip(pic)
-	if c.x0 >= c.x1 || c.y0 >= c.y1 {
-		return
-	}
-	for y := c.y0; y < c.y1; y++ {
-		src := mask[(y-r.y0)*w+c.x0-r.x0:][:c.x1-c.x0]
-		dst := pic.Planes[0][y*pic.Strides[0]+c.x0:][:len(src)]
-		for i, m := range src {
-			dst[i] = to.y[m]
-		}
-	}
-	for cy := c.y0 / 2; cy < (c.y1+1)/2; cy++ {
-		// The mask has even sides, so that a chroma sample at an odd edge of
-		// the picture still has all four of its coverages.
-		a := mask[(2*cy-r.y0)*w:][:w]
-		b := mask[(2*cy-r.y0+1)*w:][:w]
-		for cx := c.x0 / 2; cx < (c.x1+1)/2; cx++ {
-			i := 2*cx - r.x0
-			m := (uint32(a[i]) + uint32(a[i+1]) + uint32(b[i]) + uint32(b[i+1]) + 2) / 4
-			u, v := chroma(pic, cx, cy)
-			*u, *v = to.u[m], to.v[m]
-		}
-	}
 }
