@@ -80,6 +80,8 @@ type Decoder struct {
 	names   []string            // of classes that the manifest does not name, as far as they were seen
 	best    []float32           // scratch of heads
 	bestOf  []int32
+	masks   maskHead // where the masks of this picture are
+	masker  masker
 	stats   DecoderStats
 }
 
@@ -122,7 +124,9 @@ func (d *Decoder) Append(dst []pipeline.Detection, outs []Tensor, t Transform, p
 		return d.classes(dst, t), nil
 	}
 	d.suppress()
-	return d.boxes(dst, t), nil
+	dst = d.boxes(dst, t)
+	d.masks = maskHead{} // outs is not kept
+	return dst, nil
 }
 
 func (d *Decoder) failed(err error) error {
@@ -277,6 +281,9 @@ func (d *Decoder) boxes(dst []pipeline.Detection, t Transform) []pipeline.Detect
 				points = append(points, k)
 			}
 			det.Keypoints = points[first:len(points):len(points)]
+		}
+		if d.m.manifest.Task == Segmentation && d.params.Masks != MaskNone {
+			det.Mask = d.masker.mask(&d.masks, int(c.index), b, &t, d.params.Masks)
 		}
 		dst = append(dst, det)
 	}

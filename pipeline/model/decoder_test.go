@@ -191,23 +191,36 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// TestDecodeAllocates counts: the result, and its key points.
+// TestDecodeAllocates counts: the result, its key points, and two for each mask;
+// nothing but the latter two where the caller has memory for the result.
 func TestDecodeAllocates(t *testing.T) {
 	for name, g := range goldens(t) {
 		m := g.open(t, name)
 		d, outs, p := m.NewDecoder(), g.tensors(t), g.params()
 		tr := newTransform(&m.manifest.Input, g.Frame[0], g.Frame[1])
-		n := testing.AllocsPerRun(5, func() {
-			if _, err := d.Decode(outs, tr, p); err != nil {
-				t.Fatal(err)
-			}
-		})
-		allowed := 1.0
+		kept := 0.0
 		if len(m.manifest.Head.Keypoints) > 0 {
-			allowed = 2
+			kept = 1
 		}
-		if n > allowed {
-			t.Errorf("%s: %v allocations a picture", name, n)
+		dst, err := d.Decode(outs, tr, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Task() == Segmentation {
+			kept = 2 * float64(len(dst))
+		}
+		if n := testing.AllocsPerRun(5, func() { _, err = d.Decode(outs, tr, p) }); n > 1+kept || err != nil {
+			t.Errorf("%s: %v allocations a picture, %v", name, n, err)
+		}
+		if n := testing.AllocsPerRun(5, func() { dst, err = d.Append(dst[:0], outs, tr, p) }); n > kept || err != nil {
+			t.Errorf("%s: %v allocations to append, %v", name, n, err)
+		}
+		if !m.Task().Scores() {
+			continue
+		}
+		var scores []ClassScore
+		if n := testing.AllocsPerRun(5, func() { scores, err = d.Classify(scores[:0], outs, p) }); n > 0 || err != nil {
+			t.Errorf("%s: %v allocations to classify, %v", name, n, err)
 		}
 	}
 }

@@ -33,20 +33,32 @@ func detrFamilies() []family {
 			name: "dfine", like: "rtdetr", about: three + "(D-FINE, arXiv:2410.13842; the same as rtdetr)",
 			task: Detection, head: threeHead, input: stretched, open: openThree,
 		}, {
-			name: "rfdetr", about: "outputs dets [1,N,4] (cx cy w h from 0 to 1) and labels [1,N,C] (logits) (RF-DETR, LW-DETR, arXiv:2406.03459)",
-			task: Detection, head: normalisedEndToEnd, input: imageNet, open: openRFDETR,
+			name: "rfdetr-seg", about: "outputs as of rfdetr, and masks [1,N,H/4,W/4] (logits, one for each box) (RF-DETR Seg)",
+			task: Segmentation, head: normalisedEndToEnd, input: imageNet, open: openRFDETRSeg,
 			match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
-				if !infoNamed(outs, "dets", "labels") {
+				i := slices.IndexFunc(outs, func(t pipeline.TensorInfo) bool { return t.Name == "masks" && len(t.Shape) == 4 })
+				if i < 0 {
 					return 0, false
 				}
-				i := slices.IndexFunc(outs, func(t pipeline.TensorInfo) bool { return t.Name == "labels" })
-				if s := outs[i].Shape; len(s) == 3 {
-					return int(max(s[2], 0)), true
-				}
-				return 0, false
+				return matchRFDETR(outs)
 			},
+		}, {
+			name: "rfdetr", about: "outputs dets [1,N,4] (cx cy w h from 0 to 1) and labels [1,N,C] (logits) (RF-DETR, LW-DETR, arXiv:2406.03459)",
+			task: Detection, head: normalisedEndToEnd, input: imageNet, open: openRFDETR,
+			match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) { return matchRFDETR(outs) },
 		},
 	}
+}
+
+func matchRFDETR(outs []pipeline.TensorInfo) (int, bool) {
+	if !infoNamed(outs, "dets", "labels") {
+		return 0, false
+	}
+	i := slices.IndexFunc(outs, func(t pipeline.TensorInfo) bool { return t.Name == "labels" })
+	if s := outs[i].Shape; len(s) == 3 {
+		return int(max(s[2], 0)), true
+	}
+	return 0, false
 }
 
 // openThree decodes boxes that the graph has chosen itself. It was told that the
@@ -115,6 +127,31 @@ func openRFDETR(m *Manifest) decodeFunc {
 				d.add(b, sigmoid(v), class, i)
 			}
 		}
+		return nil
+	}
+}
+
+// openRFDETRSeg decodes the same queries, each with a mask of its own. As in the
+// original's post-processing the mask is cut at a logit of 0 after it was
+// interpolated; what it has outside its box is left out.
+func openRFDETRSeg(m *Manifest) decodeFunc {
+	boxes := openRFDETR(m)
+	return func(d *Decoder, outs []Tensor) error {
+		t, err := named(outs, "masks")
+		if err != nil {
+			return err
+		}
+		if err := boxes(d, outs); err != nil {
+			return err
+		}
+		dets, err := named(outs, "dets")
+		if err != nil {
+			return err
+		}
+		if t.Data == nil || !dims(t.Shape, 1, int(dets.Shape[1]), -1, -1) || len(t.Data) == 0 {
+			return mismatch(outs, "masks float32[1,N,H,W] for N boxes")
+		}
+		d.masks = maskHead{planes: t.Data, count: int(t.Shape[1]), height: int(t.Shape[2]), width: int(t.Shape[3])}
 		return nil
 	}
 }

@@ -12,7 +12,7 @@ func faceFamilies() []family {
 		{
 			name:  "yunet",
 			about: "twelve outputs: cls_8, obj_8, bbox_8, kps_8 and the same for 16 and 32 (YuNet, Wu et al., Machine Intelligence Research 2023)",
-			task:  Faces, head: yunetHead,
+			task:  Faces, head: yunetHead, points: 5,
 			input: func(in *Input) { in.Colour, in.Position = BGR, TopLeft },
 			match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
 				return 1, infoNamed(outs, "cls_8", "obj_8", "bbox_8", "kps_8", "cls_32", "obj_32", "bbox_32", "kps_32")
@@ -21,7 +21,7 @@ func faceFamilies() []family {
 		}, {
 			name:  "blazeface",
 			about: "outputs [1,N,1] (logits) and [1,N,16] (box and six points), N = 896 anchors, in one pair or in several (BlazeFace, Bazarevsky et al., arXiv:1907.05047)",
-			task:  Faces, head: blazeFaceHead,
+			task:  Faces, head: blazeFaceHead, points: 6,
 			input: func(in *Input) { in.Scale, in.Mean = 1/127.5, []float64{1} },
 			match: matchBlazeFace, open: openBlazeFace,
 		},

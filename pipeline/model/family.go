@@ -14,6 +14,9 @@ type family struct {
 	// the two apart, so this one is only found where a manifest names it.
 	like string
 	task Task
+	// points is how many key points an object has, 0 if none; anyPoints leaves it
+	// to the manifest.
+	points int
 	// head fills in what model.yaml may leave out of its head.
 	head func(h *Head, in *Input)
 	// input is what networks of this family usually want and no graph says.
@@ -25,15 +28,19 @@ type family struct {
 	open func(m *Manifest) decodeFunc
 }
 
+const anyPoints = -1
+
 // decodeFunc adds one picture's candidates to d, in pixels of the input.
 type decodeFunc func(d *Decoder, outs []Tensor) error
 
 // families are all that is known, in the order in which [Inspect] tries them:
 // names and rare shapes first, shapes that could be something else last.
 func families() []family {
-	fs := make([]family, 0, 16)
+	fs := make([]family, 0, 32)
+	fs = append(fs, yoloSegFamilies()...)
 	fs = append(fs, detrFamilies()...)
 	fs = append(fs, faceFamilies()...)
+	fs = append(fs, poseFamilies()...)
 	fs = append(fs, ssdFamily())
 	fs = append(fs, nanodetFamily())
 	fs = append(fs, yoloFamilies()...)

@@ -68,7 +68,10 @@ func FuzzDecode(f *testing.F) {
 	for i := range names {
 		f.Add([]byte{3, 2, 4, 5}, uint8(i), "labels", uint8(3), float32(0))
 	}
-	tensors := []string{"labels", "boxes", "scores", "dets", "detection_boxes", "detection_classes", "detection_scores", "num_detections", "cls_8", "obj_8", "bbox_8", "kps_8"}
+	// Boxes of all sizes, with prototypes or masks of their own.
+	f.Add([]byte{3, 2, 4, 10, 4, 2, 4, 6, 6}, uint8(slices.Index(names, "yolo26-seg")), "output0", uint8(2), float32(0.3))
+	f.Add([]byte{3, 2, 13, 5, 4, 2, 4, 6, 6}, uint8(slices.Index(names, "yolov8-seg")), "output0", uint8(2), float32(0.3))
+	tensors := []string{"labels", "boxes", "scores", "dets", "detection_boxes", "detection_classes", "detection_scores", "num_detections", "cls_8", "obj_8", "bbox_8", "kps_8", "masks"}
 	f.Fuzz(func(t *testing.T, data []byte, which uint8, name string, n uint8, value float32) {
 		family := names[int(which)%len(names)]
 		m, err := Open(testManifest(family, 32, 32))
@@ -98,13 +101,16 @@ func FuzzDecode(f *testing.F) {
 		}
 		d := m.NewDecoder()
 		for _, confidence := range []float32{0, 0.5, 1} {
-			dets, err := d.Decode(outs, newTransform(&m.manifest.Input, 640, 480), Params{Confidence: confidence, IoU: 0.5, MaxDetections: 50})
+			dets, err := d.Decode(outs, newTransform(&m.manifest.Input, 640, 480), Params{Confidence: confidence, IoU: 0.5, MaxDetections: 50, Masks: MaskMode(n % 3)})
 			if err == nil && len(dets) > 50 {
 				t.Fatalf("%s gave %d detections", family, len(dets))
 			}
 			for _, x := range dets {
 				if !(x.Score >= confidence) || !(x.Box.X0 >= 0 && x.Box.X1 <= 640 && x.Box.X0 < x.Box.X1 && x.Box.Y0 < x.Box.Y1) {
 					t.Fatalf("%s gave %+v", family, x)
+				}
+				if k := x.Mask; k != nil && (k.X < 0 || k.Y < 0 || k.X+k.Width > 640 || k.Y+k.Height > 480 || k.Area() > k.Width*k.Height) {
+					t.Fatalf("%s gave mask %d,%d %dx%d", family, k.X, k.Y, k.Width, k.Height)
 				}
 			}
 		}

@@ -39,7 +39,15 @@ type wanted struct {
 	Box    [4]float32
 	Cls    int
 	Score  float32
-	Points [][2]float32
+	Points [][]float32 // x, y and, where the network gives one, a score
+	Mask   *wantedMask
+	Fast   *wantedMask
+}
+
+// wantedMask has its bits row after row, without padding between them.
+type wantedMask struct {
+	X, Y, W, H int
+	Bits       []byte
 }
 
 func readJSON(t testing.TB, path string, into any) {
@@ -143,12 +151,15 @@ func TestGolden(t *testing.T) {
 			readJSON(t, filepath.Join("testdata/golden", name+".want.json"), &want)
 			in := m.manifest.Input
 			d := m.NewDecoder()
-			for range 2 { // scratch memory must not leak into the next picture
-				got, err := d.Decode(g.tensors(t), newTransform(&in, g.Frame[0], g.Frame[1]), g.params())
+			for _, mode := range []MaskMode{MaskAccurate, MaskFast, MaskNone} { // scratch memory must not leak into the next picture
+				p := g.params()
+				p.Masks = mode
+				got, err := d.Decode(g.tensors(t), newTransform(&in, g.Frame[0], g.Frame[1]), p)
 				if err != nil {
 					t.Fatal(err)
 				}
 				compare(t, got, want, &m.manifest)
+				compareMasks(t, got, want, mode)
 			}
 			if s := d.Stats(); s.Invalid != 0 || s.Truncated != 0 {
 				t.Errorf("stats %+v", s)
@@ -185,9 +196,43 @@ func compare(t *testing.T, got []pipeline.Detection, want []wanted, m *Manifest)
 			t.Fatalf("%d: %d points, want %d", i, len(g.Keypoints), len(w.Points))
 		}
 		for k, p := range w.Points {
-			if !near(g.Keypoints[k].X, p[0], 0.01) || !near(g.Keypoints[k].Y, p[1], 0.01) {
+			if !near(g.Keypoints[k].X, p[0], 0.01) || !near(g.Keypoints[k].Y, p[1], 0.01) || len(p) > 2 && !near(g.Keypoints[k].Score, p[2], 1e-5) {
 				t.Errorf("%d: point %d is %v, want %v", i, k, g.Keypoints[k], p)
 			}
+		}
+	}
+}
+
+// compareMasks allows for one pixel in a thousand that lies so close to an
+// outline that rounding decides.
+func compareMasks(t *testing.T, got []pipeline.Detection, want []wanted, mode MaskMode) {
+	t.Helper()
+	for i, w := range want {
+		m, ref := got[i].Mask, w.Mask
+		if mode == MaskFast {
+			ref = w.Fast
+		}
+		if mode == MaskNone || ref == nil {
+			if m != nil {
+				t.Errorf("%d: a mask that nobody asked for", i)
+			}
+			continue
+		}
+		if m == nil || m.X != ref.X || m.Y != ref.Y || m.Width != ref.W || m.Height != ref.H || len(m.Bits) != m.Stride()*m.Height {
+			t.Fatalf("%d: mask %+v, want one of %d,%d %dx%d", i, m, ref.X, ref.Y, ref.W, ref.H)
+		}
+		differ, on := 0, 0
+		for k := range ref.W * ref.H {
+			bit := ref.Bits[k/8]&(0x80>>(k%8)) != 0
+			if bit {
+				on++
+			}
+			if m.At(ref.X+k%ref.W, ref.Y+k/ref.W) != bit {
+				differ++
+			}
+		}
+		if differ > ref.W*ref.H/1000 || m.Area() > on+differ {
+			t.Errorf("%d: mode %d: %d of %d pixels differ; %d are set, want %d", i, mode, differ, ref.W*ref.H, m.Area(), on)
 		}
 	}
 }

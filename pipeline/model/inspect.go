@@ -3,7 +3,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -45,16 +44,18 @@ func Inspect(g Graph) (Manifest, error) {
 	if err != nil {
 		return fail(hint, err)
 	}
-	switch task := g.Metadata["task"]; task {
-	case "", "detect", "classify":
-	default:
-		return fail("export a detector or a classifier", fmt.Errorf("the graph's task is %q, which is not supported", task))
+	only, err := taskOf(g.Metadata["task"])
+	if err != nil {
+		return fail("export a detector, a segmenter, a pose estimator or a classifier", err)
 	}
 	for _, f := range families() {
-		if f.like != "" {
+		if f.like != "" || only != "" && f.task != only {
 			continue
 		}
 		m := Manifest{ID: "model", Task: f.task, Input: in}
+		if f.points == anyPoints {
+			m.inspectPoints(g)
+		}
 		classes, ok := f.match(g.Outputs, &in, &m.Head)
 		if !ok || !inputsFit(g, f, in.Name) {
 			continue
@@ -66,6 +67,9 @@ func Inspect(g Graph) (Manifest, error) {
 		}
 		m.Guessed = append(m.Guessed, fmt.Sprintf("input: colour %s, scale %.6g, mean %v, std %v, %s, as networks of family %s usually want",
 			or(m.Input.Colour, RGB), m.Input.Scale, m.Input.Mean, m.Input.Std, or(m.Input.Resize, Letterbox), f.name))
+		if f.points == anyPoints {
+			m.Guessed = append(m.Guessed, m.guessedPoints())
+		}
 		if err := m.inspectLabels(g, classes); err != nil {
 			return fail("write a model.yaml", err)
 		}
@@ -76,7 +80,38 @@ func Inspect(g Graph) (Manifest, error) {
 		}
 		return m, nil
 	}
-	return fail("write a model.yaml that names the family, or export the model differently", unknownHead(g))
+	return fail("write a model.yaml that names the family, or export the model differently", unknownHead(g, only))
+}
+
+// taskOf is what Ultralytics' exporter says the graph is for, "" if it does not.
+func taskOf(task string) (Task, error) {
+	known := map[string]Task{"": "", "detect": Detection, "segment": Segmentation, "pose": Keypoints, "classify": Classification}
+	t, ok := known[task]
+	if !ok {
+		return "", fmt.Errorf("the graph's task is %q, which is not supported", task)
+	}
+	return t, nil
+}
+
+// inspectPoints takes the number of key points from the metadata, where
+// Ultralytics' exporter writes it: [points, values of each].
+func (m *Manifest) inspectPoints(g Graph) {
+	shape := intList(g.Metadata["kpt_shape"])
+	if len(shape) != 2 || shape[0] < 1 || shape[0] > maxKeypoints || shape[1] < 2 || shape[1] > 3 {
+		return
+	}
+	m.Head.Keypoints, m.Head.PointValues = pointNames(shape[0]), shape[1]
+}
+
+func (m *Manifest) guessedPoints() string {
+	switch n := len(m.Head.Keypoints); n {
+	case 0:
+		return "head.keypoints: COCO's 17 of a person, because the outputs have room for them; a detector of 52 classes looks the same"
+	case cocoKeypoints:
+		return "head.keypoints: COCO's names, because there are 17"
+	default:
+		return fmt.Sprintf("head.keypoints: %d without names", n)
+	}
 }
 
 // inputsFit reports whether a graph has no inputs that the family does not know.
@@ -89,15 +124,23 @@ func inputsFit(g Graph, f family, picture string) bool {
 	return true
 }
 
-func unknownHead(g Graph) error {
+// unknownHead says what the graph has and what is known; only of the task that
+// the graph says it is for.
+func unknownHead(g Graph, only Task) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no known head family fits; inputs %s; outputs %s; known are", list(g.Inputs), list(g.Outputs))
-	known := Families()
-	for i, name := range slices.Sorted(maps.Keys(known)) {
-		if i > 0 {
-			b.WriteString(";")
+	fmt.Fprintf(&b, "no known head family fits; inputs %s; outputs %s; ", list(g.Inputs), list(g.Outputs))
+	if only != "" {
+		fmt.Fprintf(&b, "its metadata says that its task is %q; for that ", g.Metadata["task"])
+	}
+	b.WriteString("known are")
+	known := families()
+	slices.SortFunc(known, func(a, b family) int { return strings.Compare(a.name, b.name) })
+	sep := " "
+	for _, f := range known {
+		if only == "" || f.task == only {
+			fmt.Fprintf(&b, "%s%s: %s", sep, f.name, f.about)
+			sep = "; "
 		}
-		fmt.Fprintf(&b, " %s: %s", name, known[name])
 	}
 	return errors.New(b.String())
 }
@@ -161,10 +204,13 @@ func (m *Manifest) inspectLabels(g Graph, classes int) error {
 		m.Labels = names
 	case m.Task == Faces:
 		m.Labels = []string{"face"}
-	case m.Task == Detection && classes == 80:
+	case m.Task == Keypoints && classes == 1:
+		m.Labels = []string{"person"}
+		m.Guessed = append(m.Guessed, "labels: person, because there is one class")
+	case (m.Task == Detection || m.Task == Segmentation) && classes == 80:
 		m.Labels = coco80()
 		m.Guessed = append(m.Guessed, "labels: the 80 classes of COCO, because there are 80")
-	case m.Task == Detection && classes == 91:
+	case (m.Task == Detection || m.Task == Segmentation) && classes == 91:
 		m.Labels = coco91()
 		m.Guessed = append(m.Guessed, "labels: COCO's classes by category number, because there are 91")
 	default:

@@ -74,7 +74,22 @@ func publishedGraphs() map[string]struct {
 		"yolov10":               {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 300, 6)), Metadata: map[string]string{"task": "detect", "names": "{0: 'a'}"}}, "yolov10", 1},
 		"rtdetr, ultralytics":   {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 300, 84))}, "rtdetr-ultralytics", 80},
 		"rtdetr, D-FINE":        {Graph{Inputs: sized, Outputs: three}, "rtdetr", 0},
-		"rf-detr":               {Graph{Inputs: nchw("input", 384), Outputs: infos(info("dets", f32, 1, 300, 4), info("labels", f32, 1, 300, 91))}, "rfdetr", 91},
+		"yolov5-seg":            {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 25200, 117), info("output1", f32, 1, 32, 160, 160))}, "yolov5-seg", 80},
+		"yolov8-seg":            {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 116, 8400), info("output1", f32, 1, 32, 160, 160))}, "yolov8-seg", 80},
+		"yolo11-seg, batch of 2": {Graph{Inputs: infos(info("images", f32, 2, 3, 640, 640)), Outputs: infos(info("output0", f32, 2, 38, 8400), info("output1", f32, 2, 32, 160, 160)),
+			Metadata: map[string]string{"task": "segment", "names": "{0: 'a', 1: 'b'}"}}, "yolov8-seg", 2},
+		"yolo26-seg": {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 300, 38), info("output1", f32, 1, 32, 160, 160)),
+			Metadata: map[string]string{"task": "segment", "names": "{0: 'a'}"}}, "yolo26-seg", 1},
+		"rf-detr-seg":                {Graph{Inputs: nchw("input", 432), Outputs: infos(info("dets", f32, 1, 200, 4), info("labels", f32, 1, 200, 91), info("masks", f32, 1, 200, 108, 108))}, "rfdetr-seg", 91},
+		"yolov8-pose":                {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 56, 8400)), Metadata: map[string]string{"task": "pose", "kpt_shape": "[17, 3]", "names": "{0: 'person'}"}}, "yolov8-pose", 1},
+		"yolov8-pose, silent":        {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 56, 8400))}, "yolov8-pose", 1},
+		"tiger pose":                 {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 29, 8400)), Metadata: map[string]string{"task": "pose", "kpt_shape": "[12, 2]", "names": "{0: 'tiger'}"}}, "yolov8-pose", 1},
+		"yolo26-pose":                {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 300, 57)), Metadata: map[string]string{"task": "pose", "kpt_shape": "[17, 3]", "names": "{0: 'person'}"}}, "yolo26-pose", 1},
+		"rtdetr of 53 classes":       {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 300, 57))}, "rtdetr-ultralytics", 0},
+		"yolov8 of 52 classes, told": {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 56, 8400)), Metadata: map[string]string{"task": "detect"}}, "yolov8", 0},
+		"movenet-lightning":          {Graph{Inputs: infos(info("input", pipeline.Int32, 1, 192, 192, 3)), Outputs: infos(info("Identity", f32, 1, 1, 17, 3))}, "movenet", 1},
+		"movenet multipose":          {Graph{Inputs: infos(info("input", pipeline.Int32, 1, 256, 256, 3)), Outputs: infos(info("output_0", f32, 1, 6, 56))}, "movenet-multi", 1},
+		"rf-detr":                    {Graph{Inputs: nchw("input", 384), Outputs: infos(info("dets", f32, 1, 300, 4), info("labels", f32, 1, 300, 91))}, "rfdetr", 91},
 		"ssd": {Graph{Inputs: infos(info("input_tensor", pipeline.Uint8, 1, 320, 320, 3)), Outputs: infos(
 			info("detection_boxes", f32, 1, 100, 4), info("detection_classes", f32, 1, 100), info("detection_scores", f32, 1, 100), info("num_detections", f32, 1))}, "ssd", 0},
 	}
@@ -134,6 +149,18 @@ func TestInspectDetails(t *testing.T) {
 	if len(extra) != 1 || extra[0].Name != "orig_target_sizes" || extra[0].Type != pipeline.Int64 || fmt.Sprint(extra[0].Shape, extra[0].Ints) != "[1 2] [640 640]" {
 		t.Errorf("%+v", extra)
 	}
+	m, err = Inspect(graphs["tiger pose"].g)
+	if err != nil || len(m.Head.Keypoints) != 12 || m.Head.Keypoints[11] != "point 11" || m.Head.PointValues != 2 || m.Labels[0] != "tiger" {
+		t.Errorf("%+v %v", m.Head, err)
+	}
+	m, err = Inspect(graphs["yolov8-pose, silent"].g)
+	if err != nil || m.Head.Keypoints[16] != "right ankle" || m.Labels[0] != "person" || !strings.Contains(strings.Join(m.Guessed, "; "), "52 classes") {
+		t.Errorf("%+v %v", m, err)
+	}
+	m, err = Inspect(graphs["movenet-lightning"].g)
+	if err != nil || m.Task != Keypoints || m.Input.Layout != NHWC || m.Input.Type != pipeline.Int32 || m.Input.Scale != 1 || m.Input.Resize != Letterbox {
+		t.Errorf("%+v %v", m, err)
+	}
 	m, err = Inspect(graphs["rf-detr"].g)
 	if err != nil || m.Labels[1] != "person" || m.Labels[90] != "toothbrush" || m.Labels[44] != "bottle" {
 		t.Errorf("%q %v", m.Labels, err)
@@ -146,17 +173,21 @@ func TestInspectRefuses(t *testing.T) {
 		g    Graph
 		want []string
 	}{
-		"pose": {Graph{Inputs: infos(info("input", pipeline.Int32, 1, 192, 192, 3)), Outputs: infos(info("Identity", f32, 1, 1, 17, 3))},
-			[]string{`"input" int32[1,192,192,3]`, `"Identity" float32[1,1,17,3]`, "yolox", "yunet", "classification"}},
-		"mask":       {Graph{Inputs: infos(info("input_1", f32, 1, 256, 256, 3)), Outputs: infos(info("act", f32, 1, 256, 256, 1))}, []string{`"act" float32[1,256,256,1]`}},
-		"open size":  {Graph{Inputs: infos(info("x", f32, -1, 3, -1, -1)), Outputs: infos(info("y", f32, -1, 1, -1, -1))}, []string{"leaves its size open", "[?,3,?,?]", "fixed size"}},
-		"segmenter":  {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 116, 8400)), Metadata: map[string]string{"task": "segment"}}, []string{`"segment"`}},
-		"mismatch":   {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 84, 8400)), Metadata: map[string]string{"names": "{0: 'a'}"}}, []string{"names 1 classes", "80"}},
-		"bad names":  {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 84, 8400)), Metadata: map[string]string{"names": "{1: 'a'}"}}, []string{"class 0 is missing"}},
-		"two inputs": {Graph{Inputs: append(nchw("images", 640), info("prompt", f32, 1, 512)), Outputs: infos(info("output0", f32, 1, 84, 8400))}, []string{`"prompt"`}},
-		"no input":   {Graph{Outputs: infos(info("y", f32, 1, 2))}, []string{"no input is a picture"}},
-		"tiny":       {Graph{Inputs: nchw("x", 4), Outputs: infos(info("y", f32, 1, 2))}, []string{"between 16 and 4096"}},
-		"huge":       {Graph{Inputs: nchw("x", 1<<40), Outputs: infos(info("y", f32, 1, 2))}, []string{"between 16 and 4096"}},
+		"hands": {Graph{Inputs: infos(info("input", pipeline.Int32, 1, 192, 192, 3)), Outputs: infos(info("Identity", f32, 1, 1, 21, 3))},
+			[]string{`"input" int32[1,192,192,3]`, `"Identity" float32[1,1,21,3]`, "yolox", "yunet", "classification"}},
+		"mask":      {Graph{Inputs: infos(info("input_1", f32, 1, 256, 256, 3)), Outputs: infos(info("act", f32, 1, 256, 256, 1))}, []string{`"act" float32[1,256,256,1]`}},
+		"open size": {Graph{Inputs: infos(info("x", f32, -1, 3, -1, -1)), Outputs: infos(info("y", f32, -1, 1, -1, -1))}, []string{"leaves its size open", "[?,3,?,?]", "fixed size"}},
+		"prototypes missing": {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 116, 8400)), Metadata: map[string]string{"task": "segment"}},
+			[]string{`"segment"`, `"output0" float32[1,116,8400]`, "prototypes [1,P,H/4,W/4]", "rfdetr-seg"}},
+		"pose of another shape": {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 56, 8400)), Metadata: map[string]string{"task": "pose", "kpt_shape": "[21, 3]"}},
+			[]string{`"pose"`, "[1,56,8400]"}},
+		"oriented boxes": {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 20, 8400)), Metadata: map[string]string{"task": "obb"}}, []string{`"obb"`}},
+		"mismatch":       {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 84, 8400)), Metadata: map[string]string{"names": "{0: 'a'}"}}, []string{"names 1 classes", "80"}},
+		"bad names":      {Graph{Inputs: nchw("images", 640), Outputs: infos(info("output0", f32, 1, 84, 8400)), Metadata: map[string]string{"names": "{1: 'a'}"}}, []string{"class 0 is missing"}},
+		"two inputs":     {Graph{Inputs: append(nchw("images", 640), info("prompt", f32, 1, 512)), Outputs: infos(info("output0", f32, 1, 84, 8400))}, []string{`"prompt"`}},
+		"no input":       {Graph{Outputs: infos(info("y", f32, 1, 2))}, []string{"no input is a picture"}},
+		"tiny":           {Graph{Inputs: nchw("x", 4), Outputs: infos(info("y", f32, 1, 2))}, []string{"between 16 and 4096"}},
+		"huge":           {Graph{Inputs: nchw("x", 1<<40), Outputs: infos(info("y", f32, 1, 2))}, []string{"between 16 and 4096"}},
 	} {
 		_, err := Inspect(c.g)
 		if err == nil || pipeline.KindOf(err) != pipeline.Unsupported {

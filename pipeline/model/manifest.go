@@ -150,8 +150,11 @@ type Head struct {
 	SizeInput  string     `yaml:"size_input,omitempty"`     // rtdetr, dfine: name of the input that wants the picture's size
 	Activation Activation `yaml:"activation,omitempty"`     // classification: what makes scores of the output
 	Keypoints  []string   `yaml:"keypoints,flow,omitempty"` // names, in order
-	Confidence float32    `yaml:"confidence,omitempty"`     // default threshold
-	IoU        float32    `yaml:"iou,omitempty"`            // default overlap for suppression; 1 suppresses nothing
+	// PointValues is what a key point of yolov8-pose and yolo26-pose has: 3 for
+	// x, y and score (the default), 2 for x and y.
+	PointValues int     `yaml:"point_values,omitempty"`
+	Confidence  float32 `yaml:"confidence,omitempty"` // default threshold
+	IoU         float32 `yaml:"iou,omitempty"`        // default overlap for suppression; 1 suppresses nothing
 }
 
 // Parse reads model.yaml with the decoder given, fills in defaults and

@@ -20,6 +20,8 @@ const (
 	maxStride  = 1024
 	maxRegMax  = 256
 	maxText    = 1000 // bytes of a label, licence or source
+
+	maxKeypoints = 1000
 )
 
 // Validate reports every mistake at once, each with its path in model.yaml.
@@ -40,7 +42,7 @@ func (m *Manifest) Validate() error {
 	}
 	m.Input.validate(bad)
 	if known {
-		m.Head.validate(&m.Input, bad)
+		m.Head.validate(f, &m.Input, bad)
 	}
 	if len(m.Labels) > maxClasses {
 		bad("labels", "there are %d; at most %d are possible", len(m.Labels), maxClasses)
@@ -87,7 +89,7 @@ func (in *Input) validate(bad func(path, format string, args ...any)) {
 	}
 }
 
-func (h *Head) validate(in *Input, bad func(path, format string, args ...any)) {
+func (h *Head) validate(f family, in *Input, bad func(path, format string, args ...any)) {
 	if !(h.Confidence > 0 && h.Confidence <= 1) {
 		bad("head.confidence", "%v is not above 0 and at most 1", h.Confidence)
 	}
@@ -121,14 +123,31 @@ func (h *Head) validate(in *Input, bad func(path, format string, args ...any)) {
 		}
 		oneOf(bad, "head.activation", h.Activation, possible...)
 	}
-	switch points := len(h.Keypoints); {
-	case h.Family == "yunet" && points != 5, h.Family == "blazeface" && points != 6:
-		bad("head.keypoints", "family %q does not have %d", h.Family, points)
-	case h.Family != "yunet" && h.Family != "blazeface" && points > 0:
-		bad("head.keypoints", "family %q has none", h.Family)
-	}
+	h.validatePoints(f, bad)
 	if h.SizeInput != "" && h.SizeInput == in.Name {
 		bad("head.size_input", "%q is the picture's input", h.SizeInput)
+	}
+}
+
+func (h *Head) validatePoints(f family, bad func(path, format string, args ...any)) {
+	switch n := len(h.Keypoints); {
+	case f.points == 0 && n > 0:
+		bad("head.keypoints", "family %q has none", f.name)
+	case f.points > 0 && n != f.points:
+		bad("head.keypoints", "there are %d; family %q has %d", n, f.name, f.points)
+	case n > maxKeypoints:
+		bad("head.keypoints", "there are %d; at most %d are possible", n, maxKeypoints)
+	}
+	for i, name := range h.Keypoints {
+		if strings.TrimSpace(name) == "" || len(name) > maxText {
+			bad(fmt.Sprintf("head.keypoints[%d]", i), "must be 1 to %d bytes long", maxText)
+		}
+	}
+	switch v := h.PointValues; {
+	case f.points != anyPoints && v != 0:
+		bad("head.point_values", "family %q does not have it", f.name)
+	case f.points == anyPoints && v != 2 && v != 3:
+		bad("head.point_values", "%d is neither 2 nor 3", v)
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"perch/pipeline"
 )
 
+// yoloInput is what networks of this kind are trained with.
+func yoloInput(in *Input) { in.Scale, in.Pad = 1.0/255, 114 }
+
 func yoloFamilies() []family {
-	yoloInput := func(in *Input) { in.Scale, in.Pad = 1.0/255, 114 }
 	return []family{
 		{
 			name:  "yolox",
@@ -30,13 +32,15 @@ func yoloFamilies() []family {
 		}, {
 			name:  "yolov8",
 			about: "one output [1,4+C,N]: cx cy w h in pixels and C class scores, each a row (YOLOv8, v9, v11 and what exports like them)",
-			task:  Detection, head: plainHead, input: yoloInput, match: matchYOLOv8, open: openYOLOv8,
+			task:  Detection, head: plainHead, input: yoloInput,
+			match: func(outs []pipeline.TensorInfo, in *Input, _ *Head) (int, bool) { return matchColumns(outs, in, 4) },
+			open:  openYOLOv8,
 		}, {
 			name:  "yolov10",
 			about: "one output [1,N,6]: x1 y1 x2 y2 score class, N at most 1000, no suppression needed (YOLOv10, YOLO26, YOLOv8 with NMS inside)",
 			task:  Detection, head: endToEndHead, input: yoloInput,
 			match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
-				return 0, in.Layout == NCHW && hasSix(outs)
+				return 0, in.Layout == NCHW && hasFew(outs, 6)
 			},
 			open: openSix,
 		}, {
@@ -44,7 +48,7 @@ func yoloFamilies() []family {
 			about: "one output [1,N,6]: x1 y1 x2 y2 score class, from an input in NHWC (Zhou et al., arXiv:1904.07850, decoded in the graph)",
 			task:  Detection, head: endToEndHead, input: func(*Input) {},
 			match: func(outs []pipeline.TensorInfo, in *Input, h *Head) (int, bool) {
-				return 0, in.Layout == NHWC && hasSix(outs)
+				return 0, in.Layout == NHWC && hasFew(outs, 6)
 			},
 			open: openSix,
 		}, {
@@ -102,21 +106,24 @@ func matchRows(outs []pipeline.TensorInfo, in *Input, h *Head, per, fixed int, s
 	return 0, false
 }
 
-func matchYOLOv8(outs []pipeline.TensorInfo, in *Input, _ *Head) (int, bool) {
+// matchColumns looks for [1,fixed+C,N], where N is the number of cells of one of
+// the usual sets of strides.
+func matchColumns(outs []pipeline.TensorInfo, in *Input, fixed int) (int, bool) {
 	for _, strides := range [][]int{{8, 16, 32}, {8, 16, 32, 64}, {4, 8, 16, 32}} {
 		_, n := grids(in, strides)
 		for _, o := range outs {
-			if dims(o.Shape, 1, -1, n) && o.Shape[1] > 4 {
-				return int(o.Shape[1]) - 4, true
+			if dims(o.Shape, 1, -1, n) && int(o.Shape[1]) > fixed {
+				return int(o.Shape[1]) - fixed, true
 			}
 		}
 	}
 	return 0, false
 }
 
-func hasSix(outs []pipeline.TensorInfo) bool {
+// hasFew looks for the rows of a network that chooses its boxes itself.
+func hasFew(outs []pipeline.TensorInfo, row int) bool {
 	for _, o := range outs {
-		if dims(o.Shape, 1, -1, 6) && o.Shape[2] == 6 && o.Shape[1] <= 1000 {
+		if dims(o.Shape, 1, -1, row) && int(o.Shape[2]) == row && o.Shape[1] <= 1000 {
 			return true
 		}
 	}
@@ -167,25 +174,31 @@ func openYOLOX(m *Manifest) decodeFunc {
 // openRows decodes rows of cx cy w h and, from column fixed on, class scores.
 func openRows(fixed int, object bool) func(m *Manifest) decodeFunc {
 	return func(m *Manifest) decodeFunc {
-		ux, uy := m.unit()
 		return func(d *Decoder, outs []Tensor) error {
 			t, err := shaped(outs, 1, -1, -1)
 			if err != nil {
 				return err
 			}
-			n, row := int(t.Shape[1]), int(t.Shape[2])
-			if err := m.checkClasses(row - fixed); err != nil {
-				return err
-			}
-			for i := range n {
-				r := t.Data[i*row:][:row]
-				if class, score, ok := d.bestOfRow(r, fixed, object); ok {
-					d.add(scaled(centred(r[0], r[1], r[2], r[3]), ux, uy), score, class, i)
-				}
-			}
-			return nil
+			return d.rows(m, t, fixed, 0, object)
 		}
 	}
+}
+
+// rows decodes [1,N,fixed+C+tail], of which the last tail values belong to
+// something else than boxes.
+func (d *Decoder) rows(m *Manifest, t *Tensor, fixed, tail int, object bool) error {
+	n, row := int(t.Shape[1]), int(t.Shape[2])
+	if err := m.checkClasses(row - fixed - tail); err != nil {
+		return err
+	}
+	ux, uy := m.unit()
+	for i := range n {
+		r := t.Data[i*row:][:row-tail]
+		if class, score, ok := d.bestOfRow(r, fixed, object); ok {
+			d.add(scaled(centred(r[0], r[1], r[2], r[3]), ux, uy), score, class, i)
+		}
+	}
+	return nil
 }
 
 // bestOfRow is the best class of a row, times its object score where it has one
@@ -214,32 +227,39 @@ func (d *Decoder) bestOfRow(r []float32, fixed int, object bool) (class int, sco
 	return class, score, score >= d.params.Confidence
 }
 
-// openYOLOv8 decodes [1,4+C,N]. Each class is one row of N, which is read in the
-// order of memory; nearly every value is below the threshold and costs one
-// comparison.
+// openYOLOv8 decodes [1,4+C,N].
 func openYOLOv8(m *Manifest) decodeFunc {
-	ux, uy := m.unit()
 	return func(d *Decoder, outs []Tensor) error {
 		t, err := shaped(outs, 1, -1, -1)
 		if err != nil {
 			return err
 		}
-		n := int(t.Shape[2])
-		if err := m.checkClasses(int(t.Shape[1]) - 4); err != nil {
-			return err
-		}
-		if n == 0 {
-			return nil
-		}
-		x, y, w, h := t.Data[:n], t.Data[n:2*n], t.Data[2*n:3*n], t.Data[3*n:4*n]
-		d.scanColumns(t.Data[4*n:], n)
-		for i, score := range d.best {
-			if score >= 0 {
-				d.add(scaled(centred(x[i], y[i], w[i], h[i]), ux, uy), score, int(d.bestOf[i]), i)
-			}
-		}
+		return d.columns(m, t, 0)
+	}
+}
+
+// columns decodes [1,4+C+tail,N], of which the last tail values belong to
+// something else than boxes: key points where the model has some. Each class is
+// one row of N, which is read in the order of memory; nearly every value is
+// below the threshold and costs one comparison.
+func (d *Decoder) columns(m *Manifest, t *Tensor, tail int) error {
+	n, classes := int(t.Shape[2]), int(t.Shape[1])-4-tail
+	if err := m.checkClasses(classes); err != nil {
+		return err
+	}
+	if n == 0 {
 		return nil
 	}
+	ux, uy := m.unit()
+	x, y, w, h := t.Data[:n], t.Data[n:2*n], t.Data[2*n:3*n], t.Data[3*n:4*n]
+	end := (4 + classes) * n
+	d.scanColumns(t.Data[4*n:end], n)
+	for i, score := range d.best {
+		if score >= 0 && d.add(scaled(centred(x[i], y[i], w[i], h[i]), ux, uy), score, int(d.bestOf[i]), i) {
+			d.addPoints(m, t.Data[end:], i, n, score)
+		}
+	}
+	return nil
 }
 
 // scanColumns finds the best row of each of n columns, and its value, in d.best
@@ -272,19 +292,28 @@ func (d *Decoder) scanColumns(data []float32, n int) {
 
 // openSix decodes rows of x1 y1 x2 y2 score class.
 func openSix(m *Manifest) decodeFunc {
-	ux, uy := m.unit()
 	return func(d *Decoder, outs []Tensor) error {
 		t, err := shaped(outs, 1, -1, 6)
 		if err != nil {
 			return err
 		}
-		for i := range int(t.Shape[1]) {
-			r := t.Data[i*6:][:6]
-			if r[4] < d.params.Confidence {
-				continue
-			}
-			d.addClass(scaled(pipeline.Box{X0: r[0], Y0: r[1], X1: r[2], Y1: r[3]}, ux, uy), r[4], r[5], i)
-		}
+		d.sixes(m, t)
 		return nil
+	}
+}
+
+// sixes decodes [1,N,6+T]: x1 y1 x2 y2 score class, and T values that belong to
+// something else than boxes, key points where the model has some.
+func (d *Decoder) sixes(m *Manifest, t *Tensor) {
+	ux, uy := m.unit()
+	row := int(t.Shape[2])
+	for i := range int(t.Shape[1]) {
+		r := t.Data[i*row:][:row]
+		if r[4] < d.params.Confidence {
+			continue
+		}
+		if d.addClass(scaled(pipeline.Box{X0: r[0], Y0: r[1], X1: r[2], Y1: r[3]}, ux, uy), r[4], r[5], i) {
+			d.addPoints(m, r[6:], 0, 1, r[4])
+		}
 	}
 }

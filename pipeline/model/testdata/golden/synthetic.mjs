@@ -131,3 +131,105 @@ for (const family of ['rtdetr', 'dfine']) {
   save('multi-label.in.json', { manifest: manifest('multi-label', 224, 224, { input: { resize: 'stretch' } }), classes: 40,
     frame: [640, 480], params: { confidence: .3, iou: 1, max: 10 }, outputs: [whole('logits', [1, 40], data)] });
 }
+
+// prototypes are smooth planes, so that their mixtures have outlines like objects.
+function prototypes(r, count, w, h) {
+  const data = new Float32Array(count * w * h);
+  for (let p = 0, at = 0; p < count; p++) {
+    const waves = Array.from({ length: 4 }, () => [r() * 9, r() * 9, r() * 6.28, r() - .5]);
+    for (let y = 0; y < h; y++) for (let x = 0; x < w; x++, at++) {
+      data[at] = waves.reduce((v, [fx, fy, phase, size]) => v + size * Math.sin(fx * x / w + fy * y / h + phase), 0);
+    }
+  }
+  return data;
+}
+const coefs = (r, n) => Array.from({ length: n }, () => 2 * r() - 1);
+// columns turns rows of n values into [values, rows].
+function columns(data, n) {
+  const rows = data.length / n, out = new Float32Array(data.length);
+  for (let i = 0; i < rows; i++) for (let k = 0; k < n; k++) out[k * rows + i] = data[i * n + k];
+  return out;
+}
+
+{ // ultralytics/yolov5 export.py of a -seg model: output0 [1,25200,5+nc+32], output1 [1,32,160,160] at 640; here 160x128 and 8.
+  const r = random(11), w = 160, h = 128, p = 8, classes = 5, n = 3 * (20 * 16 + 10 * 8 + 5 * 4), width = 5 + classes + p;
+  const list = objects(r, 6, 4, w, h, classes), data = new Float32Array(n * width), keep = keepOf(r, n, list.length);
+  list.forEach((o, i) => {
+    const s = Array.from(noise(r, classes)), obj = .8 + .2 * r();
+    s[o.cls] = o.score / obj;
+    data.set([o.cx, o.cy, o.w, o.h, obj, ...s, ...coefs(r, p)], keep[i] * width);
+  });
+  save('yolov5-seg.in.json', { manifest: manifest('yolov5-seg', w, h), classes, frame: [320, 240], params, outputs: [
+    reduce('output0', [1, n, width], data, 1, keep, 0), whole('output1', [1, p, h / 4, w / 4], prototypes(r, p, w / 4, h / 4))] });
+}
+{ // ultralytics export of YOLOv8-seg and YOLO11-seg: output0 [1,4+nc+32,8400], output1 [1,32,160,160] at 640; here 128x160 and 6.
+  const r = random(12), w = 128, h = 160, p = 6, classes = 4, n = 20 * 16 + 10 * 8 + 5 * 4, width = 4 + classes + p;
+  const list = objects(r, 6, 4, w, h, classes), data = new Float32Array(n * width), keep = keepOf(r, n, list.length);
+  list.forEach((o, i) => {
+    const s = Array.from(noise(r, classes));
+    s[o.cls] = o.score;
+    data.set([o.cx, o.cy, o.w, o.h, ...s, ...coefs(r, p)], keep[i] * width);
+  });
+  save('yolov8-seg.in.json', { manifest: manifest('yolov8-seg', w, h), classes, frame: [301, 203], params, outputs: [
+    reduce('output0', [1, width, n], columns(data, width), 2, keep, 0), whole('output1', [1, p, h / 4, w / 4], prototypes(r, p, w / 4, h / 4))] });
+}
+{ // ultralytics export of YOLO26-seg (end2end): output0 [1,300,6+32], output1 [1,32,160,160] at 640. The frame is smaller than a plane.
+  const r = random(13), w = 160, h = 160, p = 5, n = 20, width = 6 + p, list = objects(r, 7, 1, w, h, 3), data = new Float32Array(n * width);
+  list.sort((a, b) => b.score - a.score).forEach((o, i) => data.set([...corners(o), o.score, o.cls, ...coefs(r, p)], i * width));
+  save('yolo26-seg.in.json', { manifest: manifest('yolo26-seg', w, h, { input: { position: 'top-left' } }), classes: 3, frame: [31, 37],
+    params: { ...params, iou: 1 }, outputs: [whole('output0', [1, n, width], data), whole('output1', [1, p, h / 4, w / 4], prototypes(r, p, w / 4, h / 4))] });
+}
+{ // roboflow/rf-detr export of a Seg model: as rfdetr, and masks [1,N,H/4,W/4], logits of each query's own.
+  const r = random(14), n = 8, classes = 6, side = 96, q = side / 4;
+  const logits = Float32Array.from({ length: n * classes }, () => -6 + 2 * r()), boxes = [];
+  for (let i = 0; i < n; i++) {
+    logits[i * classes + i % classes] = 3 * r() - .7;
+    boxes.push(.25 + .5 * r(), .25 + .5 * r(), .1 + .4 * r(), .1 + .4 * r());
+  }
+  logits[(2 + 3) % classes + 2 * classes] = .5; // one query may be two classes; both have its mask
+  save('rfdetr-seg.in.json', { manifest: manifest('rfdetr-seg', side, side, { input: { resize: 'stretch' } }), classes, frame: [200, 120],
+    params: { ...params, iou: 1 }, outputs: [whole('dets', [1, n, 4], Float32Array.from(boxes)), whole('labels', [1, n, classes], logits),
+      whole('masks', [1, n, q, q], prototypes(r, n, q, q))] });
+}
+// joints are n points in and around a box, each with a score.
+const joints = (r, o, n) => Array.from({ length: n }, () => [o.cx + (r() - .5) * 1.2 * o.w, o.cy + (r() - .5) * 1.2 * o.h, r()]);
+{ // ultralytics export of YOLOv8-pose and YOLO11-pose: output0 [1,56,8400] at 640: cx cy w h score, 17 times x y score; here 256x192.
+  const r = random(15), w = 256, h = 192, n = 32 * 24 + 16 * 12 + 8 * 6, width = 56, list = objects(r, 6, 4, w, h, 1);
+  const data = new Float32Array(n * width), keep = keepOf(r, n, list.length);
+  list.forEach((o, i) => data.set([o.cx, o.cy, o.w, o.h, o.score, ...joints(r, o, 17).flat()], keep[i] * width));
+  save('yolov8-pose.in.json', { manifest: manifest('yolov8-pose', w, h), classes: 1, frame: [1280, 720], params,
+    outputs: [reduce('output0', [1, width, n], columns(data, width), 2, keep, 0)] });
+}
+{ // The same of a data set with two classes and kpt_shape [4, 2]: points without a score.
+  const r = random(16), w = 128, h = 128, n = 16 * 16 + 8 * 8 + 4 * 4, width = 4 + 2 + 8, list = objects(r, 4, 3, w, h, 2);
+  const data = new Float32Array(n * width), keep = keepOf(r, n, list.length);
+  list.forEach((o, i) => {
+    const s = [.1, .1];
+    s[o.cls] = o.score;
+    data.set([o.cx, o.cy, o.w, o.h, ...s, ...joints(r, o, 4).flatMap(p => p.slice(0, 2))], keep[i] * width);
+  });
+  const head = { keypoints: ['a', 'b', 'c', 'd'], point_values: 2 };
+  save('yolov8-pose-corners.in.json', { manifest: manifest('yolov8-pose', w, h, { head }), classes: 2, frame: [640, 480], params,
+    outputs: [reduce('output0', [1, width, n], columns(data, width), 2, keep, 0)] });
+}
+{ // ultralytics export of YOLO26-pose (end2end): output0 [1,300,57].
+  const r = random(17), w = 256, h = 256, n = 30, list = objects(r, 9, 1, w, h, 1), data = new Float32Array(n * 57);
+  list.sort((a, b) => b.score - a.score).forEach((o, i) => data.set([...corners(o), o.score, 0, ...joints(r, o, 17).flat()], i * 57));
+  save('yolo26-pose.in.json', { manifest: manifest('yolo26-pose', w, h), classes: 1, frame: [768, 576], params: { ...params, iou: 1 },
+    outputs: [whole('output0', [1, n, 57], data)] });
+}
+const byHeight = ([x, y, s]) => [y, x, s];
+{ // TensorFlow Hub movenet/singlepose/thunder/4: [1,1,17,3], y x score from 0 to 1, input int32 256x256.
+  const r = random(18), points = joints(r, { cx: .5, cy: .45, w: .3, h: .5 }, 17);
+  save('movenet.in.json', { manifest: manifest('movenet', 256, 256, { input: { layout: 'nhwc', type: 'int32' } }), classes: 1, frame: [1920, 1080],
+    params: { ...params, iou: 1 }, outputs: [whole('output_0', [1, 1, 17, 3], Float32Array.from(points.flatMap(byHeight)))] });
+}
+{ // TensorFlow Hub movenet/multipose/lightning/1: [1,6,56], 17 times y x score, then y1 x1 y2 x2 score, all from 0 to 1.
+  const r = random(19), data = new Float32Array(6 * 56);
+  for (let i = 0; i < 6; i++) {
+    const o = { cx: .2 + .6 * r(), cy: .3 + .4 * r(), w: .1 + .2 * r(), h: .2 + .3 * r() }, [x1, y1, x2, y2] = corners(o);
+    data.set([...joints(r, o, 17).flatMap(byHeight), y1, x1, y2, x2, .9 - .15 * i], i * 56);
+  }
+  save('movenet-multi.in.json', { manifest: manifest('movenet-multi', 256, 192, { input: { layout: 'nhwc', type: 'int32' } }), classes: 1,
+    frame: [640, 480], params: { ...params, iou: 1 }, outputs: [whole('output_0', [1, 6, 56], data)] });
+}
