@@ -172,13 +172,13 @@ func (a device) Ready() error {
 }
 
 func (a device) Models() []api.Model {
-	list := []api.Model{}
+	list, warm := []api.Model{}, a.warmStates()
 	for _, l := range a.models.All() {
 		m, choice := l.Model.Manifest(), l.Session.Provider()
 		list = append(list, api.Model{
 			ID: l.ID.ID, Digest: l.ID.Digest, Task: string(m.Task), Family: m.Head.Family,
 			Input: fmt.Sprintf("%dx%d", m.Input.Width, m.Input.Height), Classes: len(m.Labels), Licence: m.Licence,
-			State: "ready", Provider: choice.Name, Why: choice.Why,
+			State: "ready", Provider: choice.Name, Why: choice.Why, Warmup: warm[l.ID.ID],
 		})
 	}
 	return list
@@ -218,7 +218,11 @@ func (a device) problems(s api.Status, st storage.Stats) []api.Problem {
 		add("broker", cmp.Or(s.MQTT.Error, "not connected yet"), "messages wait on the disk and are sent when it is back")
 	}
 	for _, m := range s.Models {
-		if m.Why != "" && s.Platform.Name != "software" { // without NVIDIA hardware there is nothing to mend
+		if w := m.Warmup; w != nil && w.Target != "" {
+			if w.Error != "" {
+				add("model "+m.ID, modelLine(*w), w.Hint)
+			}
+		} else if m.Why != "" && s.Platform.Name != "software" { // without NVIDIA hardware there is nothing to mend
 			add("model "+m.ID, "runs on "+m.Provider+": "+m.Why, "perch doctor says what is missing")
 		}
 	}

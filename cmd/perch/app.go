@@ -14,6 +14,7 @@ import (
 	"perch/cmd/internal/api"
 	"perch/cmd/internal/api/console"
 	"perch/cmd/internal/config"
+	"perch/cmd/internal/warmup"
 	"perch/pipeline"
 	"perch/pipeline/draw"
 	"perch/pipeline/schemas"
@@ -33,6 +34,7 @@ type app struct {
 	listen  net.Listener
 	http    *api.Server
 	notify  *systemd.Notifier
+	warm    *warmup.Warmer
 }
 
 // serve runs the appliance until ctx is done or a part fails for good.
@@ -70,6 +72,7 @@ func (a *app) open(ctx context.Context) error {
 	if err := a.openModels(); err != nil {
 		return err
 	}
+	a.warm = a.newWarmer(func(s pipeline.ModelState) { a.tellModel(context.WithoutCancel(ctx), s) })
 	if a.drawer, err = draw.New(); err != nil {
 		return err
 	}
@@ -83,7 +86,7 @@ func (a *app) open(ctx context.Context) error {
 		if !a.cfg.Cameras[name].Enabled {
 			continue
 		}
-		// The first use of a model on a Jetson builds a TensorRT engine.
+		// With models.strict, the first use of a model builds a TensorRT engine.
 		err := a.notify.During(ctx, a.log, "loading the model of camera "+name, engineLimit, func(ctx context.Context) error {
 			c, err := a.newCamera(ctx, name, a.cfg.Cameras[name])
 			if err == nil {
@@ -134,6 +137,7 @@ func (a *app) run(ctx context.Context) error {
 		inner.Go(func() { c.preview.Run(ctx) })
 	}
 	inner.Go(func() { failOn(fail, a.watchdog(ctx)) })
+	inner.Go(func() { failOn(fail, a.warm.Run(ctx)) })
 	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras))))
 
 	<-ctx.Done()

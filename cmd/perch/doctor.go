@@ -137,14 +137,8 @@ func checkModels(ctx context.Context, p *parts) []doctor.Finding {
 	for _, passed := range lib.Passed {
 		list = append(list, doctor.Finding{Name: "ONNX Runtime", Status: doctor.Warning, Found: "passed over " + passed})
 	}
-	ids := []string{p.cfg.Models.Default}
-	for _, name := range p.cfg.CameraNames() {
-		if id := p.cfg.Cameras[name].Model; id != "" {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range unique(ids) {
-		list = append(list, p.modelFinding(ctx, id))
+	for _, id := range p.modelIDs() {
+		list = append(list, p.modelFindings(ctx, id)...)
 	}
 	if err := p.Close(); err != nil {
 		list = append(list, doctor.FromError("", err, doctor.Warning))
@@ -152,12 +146,12 @@ func checkModels(ctx context.Context, p *parts) []doctor.Finding {
 	return list
 }
 
-func (p *parts) modelFinding(ctx context.Context, id string) doctor.Finding {
+func (p *parts) modelFindings(ctx context.Context, id string) []doctor.Finding {
 	l, err := p.models.Load(ctx, id)
 	if err != nil {
 		f := doctor.FromError("", err, doctor.Missing)
 		f.Name = "model " + id
-		return f
+		return []doctor.Finding{f}
 	}
 	choice := l.Session.Provider()
 	f := doctor.Finding{Name: "model " + id, Status: doctor.Good, Found: "runs on " + choice.Name}
@@ -165,5 +159,9 @@ func (p *parts) modelFinding(ctx context.Context, id string) doctor.Finding {
 		f.Status, f.Found = doctor.Warning, f.Found+"; "+choice.Why
 		f.Hint = "on a Jetson, put a GPU build of ONNX Runtime into /usr/lib/perch/gpu or name it with models.onnxruntime"
 	}
-	return f
+	engine := engineFindings(p.cfg, id, l.Session)
+	if len(engine) > 0 {
+		f.Hint = ""
+	}
+	return append([]doctor.Finding{f}, engine...)
 }

@@ -31,7 +31,7 @@ func newModel(g *globals) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelAdd(g), newModelList(g), newModelInspect(g), newModelTest(g), newModelRemove(g))
+	cmd.AddCommand(newModelAdd(g), newModelList(g), newModelInspect(g), newModelTest(g), newModelRemove(g), newModelWarm(g))
 	return cmd
 }
 

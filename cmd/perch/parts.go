@@ -36,6 +36,8 @@ type parts struct {
 	media  *gst.Media
 	models *models.Registry
 	ids    *ids
+	// onModel is called with each model that was loaded; nil is not called.
+	onModel func(models.Upgradable)
 
 	closers []func() error
 }
@@ -101,7 +103,13 @@ func mediaOptions(cfg *config.Config, log *slog.Logger) gst.Options {
 
 // openModels starts ONNX Runtime; models load when they are first asked for.
 func (p *parts) openModels() error {
-	reg, err := models.Open(modelOptions(p.cfg, p.log))
+	opt := modelOptions(p.cfg, p.log)
+	opt.Loaded = func(u models.Upgradable) {
+		if p.onModel != nil {
+			p.onModel(u)
+		}
+	}
+	reg, err := models.Open(opt)
 	if err != nil {
 		return err
 	}
@@ -117,7 +125,8 @@ func modelOptions(cfg *config.Config, log *slog.Logger) models.Options {
 	}
 	return models.Options{
 		Dir: dir, Library: string(cfg.Models.Library), Providers: cfg.Models.Providers, Strict: cfg.Models.Strict,
-		Threads: cfg.Models.Threads, Engine: infer.EngineOptions{FP16: cfg.Models.FP16}, EngineDir: filepath.Join(string(cfg.CacheDir), "engines"), Log: log,
+		Threads: cfg.Models.Threads, Engine: infer.EngineOptions{FP16: cfg.Models.FP16}, EngineOf: engineOptions(cfg.Models.TensorRT),
+		EngineDir: engineDir(cfg), Deadline: time.Duration(cfg.Models.Deadline), Rehearsal: time.Duration(cfg.Models.Rehearsal), Log: log,
 	}
 }
 

@@ -120,7 +120,9 @@ func (s *Session) Stats() Stats {
 // on as it was.
 func (s *Session) Upgrade(ctx context.Context) error {
 	before := s.current()
-	r, err := s.rt.open(ctx, s.model, s.opt, before.choice.Name)
+	o := s.opt
+	o.Slots = cap(before.free) // callers may count on as many
+	r, err := s.rt.open(ctx, s.model, o, before.choice.Name)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type collector struct {
 
 	build, start, clock, diskFree, diskSize, problems                        metric
 	camState, camIn, camDone, camDropped, camFPS, camObjects, camAge, camHW  metric
+	warmState, warmElapsed, warmExpected                                     metric
 	modelReady, modelPictures, modelBatches, modelErrors, modelBusy          metric
 	storeOK, storeCommits, storeResults, storeFailures, storeWaiting, dbSize metric
 	mqttUp, mqttConnects, mqttConfirmed, mqttWaiting                         metric
@@ -68,6 +69,9 @@ func newCollector(s *Server) *collector {
 		camHW:      gauge("camera_decoder_info", "Always 1; the labels say what decodes.", "camera", "decoder", "hardware", "fallback"),
 
 		modelReady:    gauge("model_info", "1 when the model is ready; the labels say what it runs on.", "model", "provider", "state", "lesser"),
+		warmState:     gauge("model_warmup_info", "1 while a model is on its way to a better provider; the labels say where it stands.", "model", "state", "target"),
+		warmElapsed:   gauge("model_warmup_elapsed_seconds", "Time since a model's engine began to be built; 0 while none is.", "model"),
+		warmExpected:  gauge("model_warmup_expected_seconds", "How long building it took before; 0 when it never was built here.", "model"),
 		modelPictures: counter("model_pictures", "Pictures that a model has seen.", "model"),
 		modelBatches:  counter("model_batches", "Inferences.", "model"),
 		modelErrors:   counter("model_errors", "Inferences that failed.", "model"),
@@ -158,6 +162,11 @@ func (c *collector) camera(put putter, cam Camera, now time.Time) {
 func (c *collector) models(put putter, models []Model, stats []ModelStats) {
 	for _, m := range models {
 		put(c.modelReady, truth(m.State == "ready"), m.ID, m.Provider, m.State, yes(m.Why != ""))
+		if w := m.Warmup; w != nil {
+			put(c.warmState, truth(w.Target != ""), m.ID, string(w.State), w.Target)
+			put(c.warmElapsed, w.ElapsedS, m.ID)
+			put(c.warmExpected, w.ExpectedS, m.ID)
+		}
 	}
 	for _, m := range stats {
 		put(c.modelPictures, float64(m.Pictures), m.ID)

@@ -44,6 +44,10 @@ type Model struct {
 	Provider string `json:"provider,omitempty"`     // "tensorrt", "cuda" or "cpu"
 	Why      string `json:"provider_why,omitempty"` // why not a better provider
 	Error    string `json:"error,omitempty"`
+
+	// Warmup is the way to a better provider; its state is "ready" when there is
+	// none to be had.
+	Warmup *pipeline.ModelState `json:"warmup,omitempty"`
 }
 
 // Storage is the database.

@@ -84,10 +84,14 @@ type Models struct {
 	Default   string   `yaml:"default" default:"nanodet-416" doc:"The model of every camera that names none."`
 	Dir       Path     `yaml:"dir" doc:"Folder of added models. Empty: data_dir/models."`
 	Library   Path     `yaml:"onnxruntime" doc:"ONNX Runtime's library, libonnxruntime.so. Empty: the one that came with Perch."`
-	Providers []string `yaml:"providers" default:"tensorrt,cuda,cpu" enum:"tensorrt|cuda|cpu" doc:"What models may run on, best first. The first that works is taken."`
+	Providers []string `yaml:"providers" default:"tensorrt,cuda,cpu" enum:"tensorrt|cuda|cpu|rehearsal" doc:"What models may run on, best first. The first that is ready is taken; TensorRT's engine is built beside it, then the model moves there. rehearsal builds nothing, takes models.rehearsal for it and runs on the CPU: it shows what the first hour looks like without a GPU."`
 	Strict    bool     `yaml:"strict" doc:"Refuse to start when the first of models.providers does not work, instead of taking the next."`
 	Threads   int      `yaml:"threads" default:"0" min:"0" max:"64" doc:"Threads of a model on the CPU. 0: chosen from the number of cores."`
 	FP16      bool     `yaml:"fp16" default:"true" doc:"Let TensorRT compute in half precision, which is faster and rarely less exact."`
+	TensorRT  Engines  `yaml:"tensorrt" doc:"How TensorRT builds a model, by the model's id: {ID: {fp16: true, int8: false, calibration: /absolute/path, workspace: 1 GiB, dla: -1}}. calibration is the table of INT8's ranges, needed unless the model has its own (QDQ); dla is the number of a deep learning accelerator, -1 for none. What is not said is as here; models.fp16 counts for models that are not named."`
+	BuildFree ByteSize `yaml:"build_memory" default:"0" min:"0" max:"1 TiB" doc:"Memory that must be free before an engine is built; until then it waits. 0: the workspace and four times the model."`
+	Deadline  Duration `yaml:"deadline" default:"30s" min:"100ms" max:"10m" doc:"An inference that takes longer is given up, and its frames fail."`
+	Rehearsal Duration `yaml:"rehearsal" default:"60s" min:"10ms" max:"1h" doc:"How long the provider rehearsal takes to build."`
 }
 
 // Platform is which GStreamer elements do the work.

@@ -323,6 +323,8 @@ func other(t *testing.T, k key) string {
 		return `{"b-1":[[0,5],[640,5]]}`
 	case k.typ == reflect.TypeFor[Names]():
 		return `{"coco/3":"nanodet-416","yolov8n-640":"other"}`
+	case k.typ == reflect.TypeFor[Engines]():
+		return `{"nanodet-416":{"fp16":false,"int8":true,"calibration":"/t","workspace":"2 GiB","dla":1}}`
 	case k.typ == reflect.TypeFor[Parameters]():
 		return `{"limit":5,"names":["a",true,0.5]}`
 	case k.typ == reflect.TypeFor[[]Path]():

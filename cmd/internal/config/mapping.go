@@ -32,6 +32,18 @@ type Names map[string]string
 // string, list or group.
 type Parameters map[string]any
 
+// Engines say how TensorRT builds models, by the models' ids.
+type Engines map[string]Engine
+
+// An Engine says how TensorRT builds one model.
+type Engine struct {
+	FP16        bool     `yaml:"fp16" json:"fp16" default:"true"`
+	INT8        bool     `yaml:"int8" json:"int8"`
+	Calibration string   `yaml:"calibration" json:"calibration"`
+	Workspace   ByteSize `yaml:"workspace" json:"workspace" default:"1 GiB"`
+	DLA         int      `yaml:"dla" json:"dla" default:"-1"`
+}
+
 // These are groups whose keys are the user's. In the file they are written as
 // groups; a variable of the environment holds the whole group, as YAML or JSON
 // in one line.
@@ -47,6 +59,9 @@ func (n *Names) UnmarshalText(b []byte) error { return groupFrom(b, (*map[string
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (p *Parameters) UnmarshalText(b []byte) error { return groupFrom(b, (*map[string]any)(p)) }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (e *Engines) UnmarshalText(b []byte) error { return groupFrom(b, (*map[string]Engine)(e)) }
 
 // groupFrom replaces what into points at by the group that b describes.
 func groupFrom[V any](b []byte, into *map[string]V) error {

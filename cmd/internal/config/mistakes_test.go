@@ -308,8 +308,28 @@ func TestMistakes(t *testing.T) {
 				"platform: {name: jetsn}\n",
 			want: []string{
 				`2:10 log.level: "wran" is not one of debug, info, warn, error; did you mean warn?`,
-				`4:21 models.providers[1]: "cup" is not one of tensorrt, cuda, cpu; did you mean cpu?`,
+				`4:21 models.providers[1]: "cup" is not one of tensorrt, cuda, cpu, rehearsal; did you mean cpu?`,
 				"5:18 platform.name: did you mean jetson?",
+			},
+		},
+		{
+			name: "engines",
+			file: "models:\n" +
+				"  tensorrt:\n" +
+				"    a: {calibration: /t}\n" +
+				"    b: {int8: true, calibration: t}\n" +
+				"    c: {workspace: 1 MiB}\n" +
+				"    d: {dla: 16}\n" +
+				"    e: {dla: 0, fp16: false}\n" +
+				"    '../f': {}\n" +
+				"    g: {dla: 0, workspace: 2 GiB}\n",
+			want: []string{
+				"3:5 models.tensorrt.a: has a calibration table and not int8",
+				"4:5 models.tensorrt.b: needs calibration to be an absolute path",
+				"5:5 models.tensorrt.c: needs workspace to be from 16 MiB to 1 TiB",
+				"6:5 models.tensorrt.d: needs dla",
+				"7:5 models.tensorrt.e: needs fp16 or int8",
+				`2:3 models.tensorrt: "../f" is not the name of a model`,
 			},
 		},
 		{

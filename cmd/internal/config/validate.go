@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -205,6 +206,28 @@ func (c *Config) checkModels(r *report) {
 		if slices.Index(c.Models.Providers, p) < i {
 			r.bad("models.providers["+strconv.Itoa(i)+"]", "%s is here twice", p)
 		}
+	}
+	for _, id := range sortedNames(c.Models.TensorRT) {
+		if !isModel(id) {
+			r.bad("models.tensorrt", "%s is not the name of a model; perch model list shows them", shown(id))
+		}
+		c.Models.TensorRT[id].check(r, "models.tensorrt."+id)
+	}
+}
+
+// check reports what TensorRT would not do.
+func (e Engine) check(r *report, path string) {
+	switch {
+	case e.Calibration != "" && !e.INT8:
+		r.bad(path, "has a calibration table and not int8: true")
+	case e.Calibration != "" && !filepath.IsAbs(e.Calibration):
+		r.bad(path, "needs calibration to be an absolute path")
+	case e.Workspace < 16<<20 || e.Workspace > 1<<40:
+		r.bad(path, "needs workspace to be from 16 MiB to 1 TiB")
+	case e.DLA < -1 || e.DLA > 15:
+		r.bad(path, "needs dla to be the number of an accelerator, or -1")
+	case e.DLA >= 0 && !e.FP16 && !e.INT8:
+		r.bad(path, "needs fp16 or int8 for dla, which computes in nothing else")
 	}
 }
 

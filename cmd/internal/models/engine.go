@@ -107,7 +107,13 @@ func WithoutModel(e pipeline.Engine) pipeline.Engine {
 	return e
 }
 
-func (e *engine) About() pipeline.EngineInfo { return e.about }
+// About names the provider of this moment: the model may have moved since.
+func (e *engine) About() pipeline.EngineInfo {
+	about, id := e.about, e.runner.loaded.ID
+	id.Provider = e.runner.loaded.Session.Provider().Name
+	about.Models = []pipeline.ModelID{id}
+	return about
+}
 
 func (e *engine) Close() error { return nil }
 

@@ -65,6 +65,7 @@ type Loaded struct {
 	Model   *model.Model
 	Session *infer.Session
 	places  places
+	replays bool // see Replaying
 	log     *slog.Logger
 }
 

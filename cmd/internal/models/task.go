@@ -36,7 +36,11 @@ type Runner struct {
 
 // NewRunner returns a Runner for one run.
 func (l *Loaded) NewRunner() *Runner {
-	return &Runner{loaded: l, pre: l.Model.NewPreprocessor(), dec: l.Model.NewDecoder(), extra: l.Model.ExtraInputs()}
+	r := &Runner{loaded: l, pre: l.Model.NewPreprocessor(), dec: l.Model.NewDecoder(), extra: l.Model.ExtraInputs()}
+	if l.replays {
+		r.Replay()
+	}
+	return r
 }
 
 // Replay makes the runner keep the model's outputs for the next picture and
@@ -184,4 +188,12 @@ func (p places) wait(ctx context.Context) (chan struct{}, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// Replaying returns the model with runners that run it on their first picture
+// and give its outputs for all others (see [Runner.Replay]), for benchmarks.
+func (l *Loaded) Replaying() *Loaded {
+	r := *l
+	r.replays = true
+	return &r
 }

@@ -34,6 +34,8 @@ function showProblems(problems) {
 function facts({ models, platform, storage, disk, mqtt, clock }) {
   const list = models.slice(0, 2).map((m) => {
     const ready = m.state === "ready";
+    const warmup = words.warmup(m.warmup);
+    if (ready && warmup) return ["Model", m.id, `${words.provider(m.provider)}; ${warmup}`, m.warmup.error ? "warn" : ""];
     const detail = ready ? `${words.provider(m.provider)}${m.provider_why ? ", not the best that was asked for" : ""}` : m.error || m.state;
     return ["Model", m.id, detail, ready ? (m.provider_why ? "warn" : "") : m.state === "failed" ? "bad" : "warn"];
   });

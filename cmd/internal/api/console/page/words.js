@@ -6,7 +6,7 @@ const endings = {
   end_of_stream: ["End of the stream", "good"], stopped: ["Stopped", "plain"], timeout_reached: ["Time limit reached", "plain"],
   source_lost: ["Source lost", "bad"], client_gone: ["Client gone", "plain"], error: ["Error", "bad"],
 };
-const providers = { tensorrt: "TensorRT", cuda: "CUDA", cpu: "CPU" };
+const providers = { tensorrt: "TensorRT", cuda: "CUDA", cpu: "CPU", rehearsal: "the rehearsal" };
 
 export const state = (name) => states[name] ?? name;
 export const cause = (name) => causes[name] ?? name;
@@ -33,6 +33,13 @@ export function span(seconds) {
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
   return `${plural(Math.floor(s / 86400), "day")} ${Math.floor(s / 3600) % 24} h`;
+}
+
+// Where a model's engine is; "" when none is on its way.
+export function warmup(w) {
+  if (!w?.target) return "";
+  const time = w.elapsed_s ? `, ${span(w.elapsed_s)}${w.expected_s ? ` of about ${span(w.expected_s)}` : " so far"}` : "";
+  return `${w.state} for ${provider(w.target)}${time}`;
 }
 
 export function when(text) {
