@@ -109,6 +109,8 @@ type jsonFrame struct {
 	PTS        float64         `json:"pts_s"`
 	Time       time.Time       `json:"time"`
 	Detections []jsonDetection `json:"detections"`
+	Outputs    json.RawMessage `json:"outputs,omitempty"` // of the workflow, without pictures
+	Errors     []string        `json:"errors,omitempty"`
 }
 
 type jsonDetection struct {
@@ -126,7 +128,7 @@ func (s *Store) exportJSONL(ctx context.Context, w *bufio.Writer, run string) er
 		if err != nil {
 			return err
 		}
-		f := jsonFrame{Frame: r.Frame.Seq, PTS: seconds(r.Frame.PTS), Time: r.Frame.Wall, Detections: make([]jsonDetection, len(r.Detections))}
+		f := jsonFrame{Frame: r.Frame.Seq, PTS: seconds(r.Frame.PTS), Time: r.Frame.Wall, Detections: make([]jsonDetection, len(r.Detections)), Outputs: r.Data, Errors: r.Errors}
 		for i := range r.Detections {
 			d := &r.Detections[i]
 			f.Detections[i] = jsonDetection{Label: d.Label, Class: d.Class, Score: score(d.Score), Box: corners(d.Box), Track: uint64(d.Track)}

@@ -113,10 +113,15 @@ func lockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK
 // DrainLock waits until no other process drains the outbox and returns the
 // function that lets the next one.
 func (s *Store) DrainLock(ctx context.Context) (unlock func(), err error) {
-	path := filepath.Join(filepath.Dir(s.path), "outbox.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	return s.lock(ctx, "outbox.lock")
+}
+
+// lock waits until no other process holds the named file beside the database.
+func (s *Store) lock(ctx context.Context, name string) (unlock func(), err error) {
+	what := "take " + name
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(s.path), name), os.O_CREATE|os.O_RDWR, 0o640)
 	if err != nil {
-		return nil, s.explain("lock outbox", err)
+		return nil, s.explain(what, err)
 	}
 	tick := time.NewTicker(pollEvery / 4)
 	defer tick.Stop()
@@ -126,7 +131,7 @@ func (s *Store) DrainLock(ctx context.Context) (unlock func(), err error) {
 			return func() { f.Close() }, nil // closing unlocks
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(s.explain("lock outbox", err), f.Close())
+			return nil, errors.Join(s.explain(what, err), f.Close())
 		}
 		select {
 		case <-tick.C:

@@ -49,46 +49,57 @@ func (s *Store) Delivered(ctx context.Context, ids ...int64) error {
 // reader; several wakes may come as one.
 func (s *Store) Wake() <-chan struct{} { return s.wake }
 
-func (s *Store) signal() {
+// signal wakes the reader of a channel with one slot.
+func signal(wake chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
 
-// watchOutbox looks for messages that another process has kept.
+// watchOutbox looks for messages and deliveries that another process has kept.
 func (s *Store) watchOutbox(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	var seen int64
+	var seen, seenDelivery int64
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		var last int64
-		if err := s.r.QueryRowContext(ctx, `SELECT ifnull(max(id), 0) FROM outbox`).Scan(&last); err != nil {
+		var last, lastDelivery int64
+		if err := s.r.QueryRowContext(ctx, `SELECT (SELECT ifnull(max(id), 0) FROM outbox), (SELECT ifnull(max(id), 0) FROM deliveries)`).Scan(&last, &lastDelivery); err != nil {
 			s.opt.Log.Debug("outbox not read", "error", err) // the drainer's own query reports it
 			continue
 		}
 		if last > seen {
 			seen = last
-			s.signal()
+			signal(s.wake)
 		}
-		if err := s.loadOutboxSize(ctx); err != nil {
-			s.opt.Log.Debug("outbox size not read", "error", err)
+		if lastDelivery > seenDelivery {
+			seenDelivery = lastDelivery
+			signal(s.wakeDeliveries)
+		}
+		if err := s.loadSizes(ctx); err != nil {
+			s.opt.Log.Debug("sizes not read", "error", err)
 		}
 	}
 }
 
-func (s *Store) loadOutboxSize(ctx context.Context) error {
-	var n, bytes, lost int64
-	if err := s.r.QueryRowContext(ctx, `SELECT n, bytes, lost FROM outbox_size`).Scan(&n, &bytes, &lost); err != nil {
+// loadSizes reads how much waits to go out.
+func (s *Store) loadSizes(ctx context.Context) error {
+	var n, bytes, lost, owed, owedBytes, givenUp int64
+	err := s.r.QueryRowContext(ctx, `SELECT o.n, o.bytes, o.lost, d.n, d.bytes, d.given_up FROM outbox_size AS o, deliveries_size AS d`).
+		Scan(&n, &bytes, &lost, &owed, &owedBytes, &givenUp)
+	if err != nil {
 		return err
 	}
 	s.stats.outboxCount.Store(n)
 	s.stats.outboxBytes.Store(bytes)
 	s.stats.outboxLost.Store(lost)
+	s.stats.deliveryCount.Store(owed)
+	s.stats.deliveryBytes.Store(owedBytes)
+	s.stats.givenUp.Store(givenUp)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type openRun struct {
 	usual   frameSize
 	learned map[int]string       // labels that the start did not have
 	kept    []pipeline.Detection // of the last frame kept
+	failed  []string             // errors of the last frame kept
 	any     bool                 // a frame was kept
 	pending tally                // of frames that were not kept since the last request
 	asked   time.Time            // when the last request was queued
@@ -90,7 +92,8 @@ func (s *Store) openRun(id string) *openRun {
 	return s.runs[id]
 }
 
-// Record takes one frame's result with its events and messages. It blocks
+// Record takes one frame's result with its events, deliveries and messages,
+// which become one transaction; the latter three whatever Keep is. It blocks
 // while the queue is full. Accepted results are written as soon as they can
 // be: after a full disk they follow when there is room again.
 func (s *Store) Record(ctx context.Context, r *pipeline.Result, msgs []pipeline.Message) error {
@@ -145,24 +148,30 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 	if err != nil {
 		return nil, nil, err
 	}
+	data, faults, err := texts(r)
+	if err != nil {
+		return nil, nil, err
+	}
 	keep := s.keeps(run, r)
 	var sum tally // a copy: pending must not change before r is accepted
 	sum.merge(&run.pending)
 	sum.add(r)
 	now := time.Now()
-	if !keep && len(msgs) == 0 && now.Sub(run.asked) < progressEvery {
+	owes := len(r.Events)+len(msgs)+len(r.Deliveries) > 0
+	if !keep && !owes && now.Sub(run.asked) < progressEvery {
 		return nil, func() {
 			run.seq, run.pending = r.Frame.Seq, sum
 			s.stats.skipped.Add(1)
 		}, nil
 	}
-	o = &op{urgent: len(r.Events)+len(msgs) > 0, result: true, size: 128 + len(packed) + sizeOf(r.Events, msgs), run: run, tally: sum}
-	row := row{id: run.number<<frameBits | int64(r.Frame.Seq), pts: r.Frame.PTS.Microseconds(), packed: packed}
+	o = &op{urgent: owes, result: true, run: run, tally: sum}
+	o.size = 128 + len(packed) + len(r.Data) + len(faults) + sizeOf(r.Events, msgs) + deliveriesSize(r.Deliveries)
+	row := row{id: run.number<<frameBits | int64(r.Frame.Seq), pts: r.Frame.PTS.Microseconds(), packed: packed, data: orNull(data), errors: orNull(faults)}
 	if !r.Frame.Wall.IsZero() {
 		row.wall = (r.Frame.Wall.UnixMicro() - run.started - row.pts + 500) / 1000
 	}
 	first := run.usual != usual
-	events := r.Events
+	events, deliveries := r.Events, r.Deliveries
 	o.apply = func(t *txn) error {
 		if keep {
 			if err := t.addResult(run, row, news, first, usual); err != nil {
@@ -170,6 +179,9 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 			}
 		}
 		if err := t.addEvents(events); err != nil {
+			return err
+		}
+		if err := t.addDeliveries(row.id, deliveries); err != nil {
 			return err
 		}
 		return t.addMessages(msgs, false)
@@ -180,7 +192,7 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 			s.stats.skipped.Add(1)
 			return
 		}
-		run.usual, run.any, run.kept = usual, true, r.Detections
+		run.usual, run.any, run.kept, run.failed = usual, true, r.Detections, r.Errors
 		for class, label := range news {
 			run.learned[class] = label
 		}
@@ -195,7 +207,7 @@ func (s *Store) keeps(run *openRun, r *pipeline.Result) bool {
 		return false
 	}
 	limit := float32(s.opt.Moved * float64(max(r.Frame.Width, r.Frame.Height)))
-	return !run.any || differs(run.kept, r.Detections, limit)
+	return !run.any || !slices.Equal(run.failed, r.Errors) || differs(run.kept, r.Detections, limit)
 }
 
 // newLabels returns the labels in dets that the run's start does not have.

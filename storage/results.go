@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"time"
@@ -9,14 +10,17 @@ import (
 	"perch/pipeline"
 )
 
-// page is how many results are read at once. A reader that stayed in one
-// transaction for long would keep the WAL from being folded back.
-const page = 512
+// A reader that stayed in one transaction for long would keep the WAL from
+// being folded back, so results are read in pages.
+const (
+	page      = 512     // results
+	pageBytes = 4 << 20 // of their outputs, after which a page ends
+)
 
 // Results walks the kept results of a run in order, in bounded memory. A run
 // that is still open yields what is durable when the walk gets there. Boxes are
-// rounded to 1/8 pixel, scores to 1/65535, times to a millisecond; Events and
-// Took are empty. After an error the walk ends.
+// rounded to 1/8 pixel, scores to 1/65535, times to a millisecond; Events,
+// Deliveries and Took are empty. After an error the walk ends.
 func (s *Store) Results(ctx context.Context, id string) iter.Seq2[*pipeline.Result, error] {
 	return func(yield func(*pipeline.Result, error) bool) {
 		run, err := s.Run(ctx, id)
@@ -31,7 +35,7 @@ func (s *Store) Results(ctx context.Context, id string) iter.Seq2[*pipeline.Resu
 		}
 		after := run.number << frameBits
 		for {
-			batch, err := s.readResults(ctx, &run, names, after)
+			batch, more, err := s.readResults(ctx, &run, names, after)
 			if err != nil {
 				yield(nil, s.explain("read results", err))
 				return
@@ -41,7 +45,7 @@ func (s *Store) Results(ctx context.Context, id string) iter.Seq2[*pipeline.Resu
 					return
 				}
 			}
-			if len(batch) < page {
+			if !more {
 				return
 			}
 			after = run.number<<frameBits | int64(batch[len(batch)-1].Frame.Seq)
@@ -71,38 +75,46 @@ func (s *Store) labels(ctx context.Context, run *Run) (map[int]string, error) {
 	return names, rows.Err()
 }
 
-func (s *Store) readResults(ctx context.Context, run *Run, names map[int]string, after int64) ([]*pipeline.Result, error) {
-	rows, err := s.r.QueryContext(ctx, `SELECT id, pts_us, wall_ms, detections FROM results WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`,
+// readResults reads a page of results. It reports whether there may be more.
+func (s *Store) readResults(ctx context.Context, run *Run, names map[int]string, after int64) (batch []*pipeline.Result, more bool, err error) {
+	rows, err := s.r.QueryContext(ctx, `SELECT id, pts_us, wall_ms, detections, data, errors FROM results WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`,
 		after, run.number<<frameBits|maxFrame, page)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
 	started := run.Started.UnixMicro()
-	batch := make([]*pipeline.Result, 0, page)
-	for rows.Next() {
+	batch = make([]*pipeline.Result, 0, page)
+	for size := 0; size < pageBytes && rows.Next(); {
 		var id, pts, wall int64
-		var packed []byte
-		if err := rows.Scan(&id, &pts, &wall, &packed); err != nil {
-			return nil, err
+		var packed, data, faults []byte
+		if err := rows.Scan(&id, &pts, &wall, &packed, &data, &faults); err != nil {
+			return nil, false, err
 		}
+		size += len(data) + len(faults)
 		r := &pipeline.Result{Run: run.RunStart.Run}
 		seq := uint64(id & maxFrame)
-		dets, size, err := unpack(packed, run.size)
+		dets, seen, err := unpack(packed, run.size)
 		if err != nil {
-			return nil, fmt.Errorf("frame %d of run %s: %w", seq, r.Run, err)
+			return nil, false, fmt.Errorf("frame %d of run %s: %w", seq, r.Run, err)
 		}
 		for i := range dets {
 			dets[i].Label = names[dets[i].Class]
 		}
-		r.Detections = dets
+		r.Detections, r.Data = dets, data
+		if faults != nil {
+			if err := json.Unmarshal(faults, &r.Errors); err != nil {
+				return nil, false, fmt.Errorf("errors of frame %d of run %s: %w", seq, r.Run, err)
+			}
+		}
 		r.Frame = pipeline.FrameInfo{
 			Seq: seq, PTS: time.Duration(pts) * time.Microsecond, Wall: time.UnixMicro(started + pts + 1000*wall).UTC(),
-			Width: size.w, Height: size.h,
+			Width: seen.w, Height: seen.h,
 		}
 		batch = append(batch, r)
+		more = len(batch) == page || size >= pageBytes
 	}
-	return batch, rows.Err()
+	return batch, more, rows.Err()
 }
 
 // A Track is one object that a tracker followed through a run.

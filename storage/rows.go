@@ -14,6 +14,7 @@ const maxPayload = 1 << 20 // bytes of one message
 type row struct {
 	id, pts, wall int64
 	packed        []byte
+	data, errors  any // JSON texts, nil for NULL
 }
 
 func (t *txn) addResult(run *openRun, r row, labels map[int]string, first bool, size frameSize) error {
@@ -21,7 +22,7 @@ func (t *txn) addResult(run *openRun, r row, labels map[int]string, first bool, 
 	if len(r.packed) > 0 {
 		packed = r.packed
 	}
-	if _, err := t.exec(t.s.stmts.result, r.id, r.pts, r.wall, packed); err != nil {
+	if _, err := t.exec(t.s.stmts.result, r.id, r.pts, r.wall, packed, r.data, r.errors); err != nil {
 		return err
 	}
 	t.results++

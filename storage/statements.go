@@ -11,6 +11,7 @@ type statements struct {
 	result, size, label, event, progress, track *sql.Stmt
 	message, replace, outboxSize, outboxEvict   *sql.Stmt
 	outboxLost, delivered                       *sql.Stmt
+	delivery, deliveryGone                      *sql.Stmt
 }
 
 func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
@@ -22,7 +23,7 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 		{&s.savepoint, `SAVEPOINT request`},
 		{&s.release, `RELEASE request`},
 		{&s.rollback, `ROLLBACK TO request`},
-		{&s.result, `INSERT INTO results (id, pts_us, wall_ms, detections) VALUES (?, ?, ?, ?)`},
+		{&s.result, `INSERT INTO results (id, pts_us, wall_ms, detections, data, errors) VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.size, `UPDATE runs SET width = ?, height = ? WHERE id = ?`},
 		{&s.label, `INSERT OR IGNORE INTO labels (run, class, label) VALUES (?, ?, ?)`},
 		{&s.event, `INSERT INTO events (event_id, device, kind, camera, run, frame, track, class, wall_us, boot_id, monotonic_s, clock_trusted, detail)
@@ -41,6 +42,8 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 		{&s.outboxEvict, `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY completion, id LIMIT ?)`},
 		{&s.outboxLost, `UPDATE outbox_size SET lost = lost + ?`},
 		{&s.delivered, `DELETE FROM outbox WHERE id = ?`},
+		{&s.delivery, `INSERT INTO deliveries (kind, dest, body, frame, created_us, due_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)`},
+		{&s.deliveryGone, `DELETE FROM deliveries WHERE id = ?`},
 	} {
 		st, err := db.PrepareContext(ctx, p.text)
 		if err != nil {
@@ -53,7 +56,7 @@ func prepare(ctx context.Context, db *sql.DB) (*statements, error) {
 }
 
 func (s *statements) close() {
-	for _, st := range []*sql.Stmt{s.savepoint, s.release, s.rollback, s.result, s.size, s.label, s.event, s.progress, s.track, s.message, s.replace, s.outboxSize, s.outboxEvict, s.outboxLost, s.delivered} {
+	for _, st := range []*sql.Stmt{s.savepoint, s.release, s.rollback, s.result, s.size, s.label, s.event, s.progress, s.track, s.message, s.replace, s.outboxSize, s.outboxEvict, s.outboxLost, s.delivered, s.delivery, s.deliveryGone} {
 		if st != nil {
 			st.Close()
 		}

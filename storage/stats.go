@@ -27,6 +27,10 @@ type Stats struct {
 	OutboxCount, OutboxBytes int64
 	OutboxLost               int64 // messages dropped since the database was made
 
+	Deliveries                   uint64 // taken on
+	DeliveryCount, DeliveryBytes int64  // waiting to go out
+	DeliveriesGivenUp            int64  // since the database was made
+
 	Failing      string    // why nothing can be written at present; "" while all is well
 	FailingSince time.Time // zero while all is well
 }
@@ -38,6 +42,7 @@ func (s *Store) Stats() Stats {
 		Results: c.results.Load(), Skipped: c.skipped.Load(), Events: c.events.Load(), Messages: c.messages.Load(),
 		Batches: c.batches.Load(), Retries: c.retries.Load(), Refused: c.refused.Load(), Lost: c.lost.Load(), Deleted: c.deleted.Load(),
 		OutboxCount: c.outboxCount.Load(), OutboxBytes: c.outboxBytes.Load(), OutboxLost: c.outboxLost.Load(),
+		Deliveries: c.deliveries.Load(), DeliveryCount: c.deliveryCount.Load(), DeliveryBytes: c.deliveryBytes.Load(), DeliveriesGivenUp: c.givenUp.Load(),
 	}
 	if s.queue != nil {
 		st.QueueCount, st.QueueBytes = s.queue.size()

@@ -8,6 +8,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -46,6 +47,12 @@ type Options struct {
 	OutboxCount int   // messages; 100,000
 	OutboxBytes int64 // of topics and payloads; 64 MiB
 
+	DeliveryCount int   // deliveries waiting; 10,000
+	DeliveryBytes int64 // of their bodies; 128 MiB
+	// Event makes the event of a kind that says that deliveries were given up,
+	// with its id, device, time and clock. nil: one without device and clock.
+	Event func(kind string) pipeline.Event
+
 	MaxBytes int64         // used bytes of the database above which the oldest results go; 0: no limit
 	MaxAge   time.Duration // age above which results and events go; 0: no limit
 
@@ -59,12 +66,14 @@ const (
 	defaultPatience    = 30 * time.Second
 	defaultOutboxCount = 100_000
 	defaultOutboxBytes = 64 << 20
+	defaultDeliveries  = 10_000
+	defaultOwedBytes   = 128 << 20
 	defaultMoved       = 0.02
 	readers            = 4
 	busyTimeout        = 5 * time.Second
 	retryEvery         = 500 * time.Millisecond // between attempts while nothing can be written
 	progressEvery      = 30 * time.Second       // at most this much counting is lost when frames are not kept
-	pollEvery          = time.Second            // for outbox rows of another process
+	pollEvery          = time.Second            // for messages and deliveries of another process
 	retainEvery        = time.Minute
 )
 
@@ -77,6 +86,13 @@ func (o *Options) setDefaults() {
 	o.Patience = orElse(o.Patience, defaultPatience)
 	o.OutboxCount = orElse(o.OutboxCount, defaultOutboxCount)
 	o.OutboxBytes = orElse(o.OutboxBytes, defaultOutboxBytes)
+	o.DeliveryCount = orElse(o.DeliveryCount, defaultDeliveries)
+	o.DeliveryBytes = orElse(o.DeliveryBytes, defaultOwedBytes)
+	if o.Event == nil {
+		o.Event = func(kind string) pipeline.Event {
+			return pipeline.Event{Schema: pipeline.EventSchema, ID: rand.Text(), Kind: kind, Time: time.Now().UTC()}
+		}
+	}
 	o.Log = orElse(o.Log, slog.Default())
 }
 
@@ -96,8 +112,9 @@ type Store struct {
 	stmts *statements
 	owner *owner // nil when read-only
 	queue *queue // nil when read-only
-	wake  chan struct{}
 	stats counters
+
+	wake, wakeDeliveries chan struct{}
 
 	mu   sync.Mutex
 	runs map[string]*openRun // runs of this process; guarded by mu
@@ -119,7 +136,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.Moved < 0 || !validKeep(opt.Keep) {
 		return nil, &pipeline.Error{Op: "open database", On: path, Kind: pipeline.BadConfig, Err: fmt.Errorf("keep is %q with a threshold of %v", opt.Keep, opt.Moved)}
 	}
-	s := &Store{opt: opt, path: path, wake: make(chan struct{}, 1), runs: map[string]*openRun{}}
+	s := &Store{opt: opt, path: path, wake: make(chan struct{}, 1), wakeDeliveries: make(chan struct{}, 1), runs: map[string]*openRun{}}
 	if opt.ReadOnly {
 		err = s.openToRead(ctx)
 	} else {
@@ -169,7 +186,7 @@ func (s *Store) openToWrite(ctx context.Context) error {
 	if s.r, err = openDB(s.path, "ro", readers); err != nil {
 		return err
 	}
-	return s.loadOutboxSize(ctx)
+	return s.loadSizes(ctx)
 }
 
 // writable asks the file system itself, because SQLite says "no such file" of a
@@ -196,7 +213,7 @@ func (s *Store) openToRead(ctx context.Context) error {
 	if err := checkVersion(ctx, s.r, true); err != nil {
 		return err
 	}
-	return s.loadOutboxSize(ctx)
+	return s.loadSizes(ctx)
 }
 
 // Close writes what is queued, then closes the database. When the queue could

@@ -14,11 +14,14 @@ import (
 type counters struct {
 	results, skipped, events, messages, batches, retries, refused, lost, deleted atomic.Uint64
 
-	outboxCount, outboxBytes, outboxLost atomic.Int64
+	outboxCount, outboxBytes, outboxLost  atomic.Int64
+	deliveryCount, deliveryBytes, givenUp atomic.Int64
+	deliveries                            atomic.Uint64
 
 	failing   atomic.Pointer[failure] // nil while writing works
 	saidFull  atomic.Int64            // when the outbox's loss was last logged, Unix nanoseconds
 	saidWrite atomic.Int64
+	saidOwed  atomic.Int64
 }
 
 // A failure is a spell during which nothing could be written.
@@ -213,6 +216,8 @@ type txn struct {
 	events, messages, results, deleted uint64
 	outbox                             bool // rows were added to the outbox
 	lost                               int64
+	deliveries                         uint64 // that were taken on
+	givenUp                            int64
 }
 
 func (t *txn) exec(st *sql.Stmt, args ...any) (sql.Result, error) {
@@ -261,6 +266,11 @@ func (t *txn) settle() error {
 			return err
 		}
 	}
+	if t.deliveries > 0 {
+		if err := t.trimDeliveries(); err != nil {
+			return err
+		}
+	}
 	if !t.outbox {
 		return nil
 	}
@@ -304,10 +314,17 @@ func (t *txn) committed() {
 		if t.lost > 0 && seldom(&c.saidFull) {
 			t.s.opt.Log.Warn("outbox is full: oldest messages dropped", "total", c.outboxLost.Load()+t.lost)
 		}
-		t.s.signal()
+		signal(t.s.wake)
 	}
-	if err := t.s.loadOutboxSize(context.Background()); err != nil {
-		t.s.opt.Log.Debug("outbox size not read", "error", err)
+	if err := t.s.loadSizes(context.Background()); err != nil {
+		t.s.opt.Log.Debug("sizes not read", "error", err)
+	}
+	c.deliveries.Add(t.deliveries)
+	if t.deliveries > 0 {
+		signal(t.s.wakeDeliveries)
+	}
+	if t.givenUp > 0 && seldom(&c.saidOwed) {
+		t.s.opt.Log.Warn("deliveries were given up, see the events of kind "+failedKind, "total", c.givenUp.Load())
 	}
 }
 
