@@ -30,7 +30,11 @@ func writeForever(dir string) {
 		check(s.Begin(ctx, startOf(id)))
 		fmt.Println("begin", id)
 		for i := range uint64(20) {
-			check(s.Record(ctx, frame(id, i+1, person(float32(i))), nil))
+			r := frame(id, i+1, person(float32(i)))
+			if i%5 == 0 {
+				r.Deliveries = []pipeline.Delivery{hook(int(i), hookURL)}
+			}
+			check(s.Record(ctx, r, nil))
 		}
 		e := event("E-" + id)
 		check(s.Append(ctx, []pipeline.Event{e}, []pipeline.Message{{Topic: "events", Payload: []byte(`{}`)}}))
@@ -93,6 +97,13 @@ func TestKilledWhileWriting(t *testing.T) {
 	events, err := s.Events(t.Context(), EventFilter{Limit: maxLimit})
 	if err != nil || len(events) < len(said["event"]) || topics["events"] != len(events) {
 		t.Errorf("%d events, %d messages, %d acknowledged, %v", len(events), topics["events"], len(said["event"]), err)
+	}
+	// Each delivery is there if and only if the result that caused it is.
+	var odd int
+	err = s.r.QueryRow(`SELECT count(*) FROM (SELECT id FROM results WHERE (id & 1099511627775) % 5 = 1) AS r
+		FULL JOIN deliveries ON deliveries.frame = r.id WHERE r.id IS NULL OR deliveries.id IS NULL`).Scan(&odd)
+	if owed := s.Stats().DeliveryCount; err != nil || odd != 0 || owed < int64(4*len(said["complete"])) {
+		t.Errorf("%d deliveries for %d complete runs, %d without the result or it without them, %v", owed, len(said["complete"]), odd, err)
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, writersDir, "*")); len(files) != 1 {
 		t.Errorf("stale locks: %v", files)

@@ -22,7 +22,9 @@ func exported(t *testing.T, format Format) string {
 	d.Track = 7
 	record(t, s, frame("R1", 1, d, pipeline.Detection{Class: 1, Label: "car", Score: 0.25, Box: pipeline.Box{X0: -4.5, Y0: 1, X1: 20.125, Y1: 30}}))
 	record(t, s, frame("R1", 2))
-	record(t, s, frame("R1", 3, pipeline.Detection{Class: 9, Label: `=HYPERLINK("http://x","y")`, Score: 1, Box: pipeline.Box{X1: 1, Y1: 1}}))
+	third := frame("R1", 3, pipeline.Detection{Class: 9, Label: `=HYPERLINK("http://x","y")`, Score: 1, Box: pipeline.Box{X1: 1, Y1: 1}})
+	third.Data, third.Errors = []byte(`{"count": 1}`), []string{"step \"a\" failed"}
+	record(t, s, third)
 	finish(t, s, "R1", 3)
 	var b bytes.Buffer
 	if err := s.Export(t.Context(), &b, "R1", format); err != nil {
@@ -55,7 +57,7 @@ func TestExportCSV(t *testing.T) {
 func TestExportJSONL(t *testing.T) {
 	want := `{"frame":1,"pts_s":0,"time":"2026-03-04T05:06:07.153456Z","detections":[{"label":"person","class":0,"score":0.75,"box":[10,100,60,300],"track":7},{"label":"car","class":1,"score":0.25,"box":[-4.5,1,20.125,30]}]}
 {"frame":2,"pts_s":0.04,"time":"2026-03-04T05:06:07.193456Z","detections":[]}
-{"frame":3,"pts_s":0.08,"time":"2026-03-04T05:06:07.233456Z","detections":[{"label":"=HYPERLINK(\"http://x\",\"y\")","class":9,"score":1,"box":[0,0,1,1]}]}
+{"frame":3,"pts_s":0.08,"time":"2026-03-04T05:06:07.233456Z","detections":[{"label":"=HYPERLINK(\"http://x\",\"y\")","class":9,"score":1,"box":[0,0,1,1]}],"outputs":{"count":1},"errors":["step \"a\" failed"]}
 `
 	if got := exported(t, JSONL); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
