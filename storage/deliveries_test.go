@@ -355,7 +355,7 @@ func TestADatabaseOfTheFirstSchema(t *testing.T) {
 		INSERT INTO runs VALUES (1, 'R1', 'jetson-1', 'door', 'rtsp', 'x', 'w', 1000000, 'b', 1, 1, 640, 480, 'every', '{"Run":"R1"}', 'gone', 0);
 		INSERT INTO results VALUES (1 << 40 | 1, 0, 0, NULL), (1 << 40 | 2, 40000, 0, NULL);
 		INSERT INTO events VALUES (1, 'E1', 'jetson-1', 'line.crossed', 'door', 'R1', 1, 0, '', 1, 'b', 1, 1, NULL);
-		INSERT INTO outbox VALUES (1, 'events', '{}', 0, 0, 1)`, applicationID))
+		INSERT INTO outbox VALUES (1, 'events', x'7b7d', 0, 0, 1)`, applicationID))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
