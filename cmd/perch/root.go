@@ -13,6 +13,7 @@ import (
 
 	"perch/cmd/internal/config"
 	"perch/pipeline"
+	"perch/systemd"
 )
 
 const defaultConfig = "/etc/perch/perch.yaml"
@@ -110,7 +111,8 @@ func (g *globals) loadQuiet() (*config.Config, error) {
 	return cfg, err
 }
 
-// logger writes to w as the configuration says.
+// logger writes to w as the configuration says; text that would go to systemd's
+// journal goes there with its attributes as fields.
 func logger(cfg *config.Config, w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
@@ -120,5 +122,9 @@ func logger(cfg *config.Config, w io.Writer) (*slog.Logger, error) {
 	if cfg.Log.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opt)), nil
 	}
-	return slog.New(slog.NewTextHandler(w, opt)), nil
+	text := slog.NewTextHandler(w, opt)
+	if systemd.InJournal(os.Getenv, w) {
+		return slog.New(systemd.Journal(level, text)), nil
+	}
+	return slog.New(text), nil
 }

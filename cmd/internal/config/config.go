@@ -47,7 +47,7 @@ type HTTP struct {
 // Log is what goes to the journal.
 type Log struct {
 	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" doc:"The least important message that is still written."`
-	Format string `yaml:"format" default:"text" enum:"text|json" doc:"How a message is written."`
+	Format string `yaml:"format" default:"text" enum:"text|json" doc:"How a message is written. text: in systemd's journal each attribute is a field as well, for journalctl CAMERA=door."`
 }
 
 // MQTT is the broker that results are sent to.
