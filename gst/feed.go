@@ -84,33 +84,40 @@ func (f *feed) push(pic pipeline.Picture, pts time.Duration) error {
 		f.player.set("in", "caps", caps)
 		f.caps = caps
 	}
-	var strides [3]C.int
-	var planes [3]unsafe.Pointer
-	for i, p := range pic.Planes {
-		if len(p) > 0 {
-			planes[i], strides[i] = unsafe.Pointer(&p[0]), C.int(pic.Strides[i])
-		}
-	}
-	nv12 := C.int(0)
-	if pic.Format == pipeline.NV12 {
-		nv12 = 1
-	}
-	toRange := C.int(C.PERCH_RANGE_KEEP)
-	switch {
-	case pic.FullRange && !f.fullRange:
-		toRange = C.PERCH_RANGE_LIMIT
-	case !pic.FullRange && f.fullRange:
-		toRange = C.PERCH_RANGE_EXTEND
-	}
+	planes, strides, nv12 := native(pic)
 	w, h := f.coded()
 	duration := C.gint64(0)
 	if f.fps > 0 {
 		duration = C.gint64(float64(time.Second) / f.fps)
 	}
-	if r := C.perch_push(f.src, planes[0], planes[1], planes[2], &strides[0], nv12, toRange, C.int(f.width), C.int(f.height), C.int(w), C.int(h), C.gint64(pts), duration); r != C.GST_FLOW_OK {
+	if r := C.perch_push(f.src, planes[0], planes[1], planes[2], &strides[0], nv12, f.rangeOf(pic), C.int(f.width), C.int(f.height), C.int(w), C.int(h), C.gint64(pts), duration); r != C.GST_FLOW_OK {
 		return fmt.Errorf("the encoder takes no more pictures (flow %d)", int(r))
 	}
 	return nil
+}
+
+// native is where C finds the samples of pic.
+func native(pic pipeline.Picture) (planes [3]unsafe.Pointer, strides [3]C.int, nv12 C.int) {
+	for i, p := range pic.Planes {
+		if len(p) > 0 {
+			planes[i], strides[i] = unsafe.Pointer(&p[0]), C.int(pic.Strides[i])
+		}
+	}
+	if pic.Format == pipeline.NV12 {
+		nv12 = 1
+	}
+	return planes, strides, nv12
+}
+
+// rangeOf says how the samples of pic are changed on their way in.
+func (e encoding) rangeOf(pic pipeline.Picture) C.int {
+	switch {
+	case pic.FullRange && !e.fullRange:
+		return C.PERCH_RANGE_LIMIT
+	case !pic.FullRange && e.fullRange:
+		return C.PERCH_RANGE_EXTEND
+	}
+	return C.PERCH_RANGE_KEEP
 }
 
 // level returns how many pictures wait for the encoder.

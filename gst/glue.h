@@ -88,12 +88,34 @@ typedef struct {
 // here, while copying.
 enum { PERCH_RANGE_KEEP, PERCH_RANGE_LIMIT, PERCH_RANGE_EXTEND };
 
+// perch_buffer copies a picture, in the range asked for; NULL when there is no memory.
+GstBuffer *perch_buffer(const void *y, const void *u, const void *v, const int strides[3], int nv12, int range, int width,
+                        int height, int coded_width, int coded_height);
 GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12, int range,
                          int width, int height, int coded_width, int coded_height, gint64 pts, gint64 duration);
+GstFlowReturn perch_push_unit(GstElement *appsrc, const void *data, gsize len, gint64 pts, gint64 duration, gboolean key);
 guint64 perch_level(GstElement *appsrc);
 void perch_end(GstElement *appsrc);
 int perch_pull_unit(GstElement *appsink, guint64 timeout_ns, perch_unit *out);
 void perch_unit_clear(perch_unit *u);
 void perch_force_key(GstElement *appsink);
+
+// A chain of elements that encodes stills on the caller's thread: without a
+// pipeline there are no threads, no queue and nothing that could hang.
+typedef struct {
+  GstElement *bin, *encoder;
+  GstPad *in, *out; // ours, linked to the bin's
+  GstBuffer *made; // by the present call
+  gboolean begun;
+} perch_still;
+
+perch_still *perch_still_new(const char *description);
+void perch_still_free(perch_still *s);
+void perch_still_quality(perch_still *s, int quality);
+// Set when it has changed, and at the beginning.
+gboolean perch_still_caps(perch_still *s, const char *caps);
+// Takes b. The unit is cleared with perch_still_clear.
+GstFlowReturn perch_still_encode(perch_still *s, GstBuffer *b, GstMapInfo *map);
+void perch_still_clear(perch_still *s, GstMapInfo *map);
 
 #endif

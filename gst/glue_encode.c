@@ -29,15 +29,15 @@ static void copy_plane(guint8 *dst, int dst_stride, const guint8 *src, int src_s
   }
 }
 
-GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12, int range,
-                         int width, int height, int coded_width, int coded_height, gint64 pts, gint64 duration) {
+GstBuffer *perch_buffer(const void *y, const void *u, const void *v, const int strides[3], int nv12, int range, int width,
+                        int height, int coded_width, int coded_height) {
   GstVideoInfo info;
   gst_video_info_set_format(&info, nv12 ? GST_VIDEO_FORMAT_NV12 : GST_VIDEO_FORMAT_I420, coded_width, coded_height);
   GstBuffer *b = gst_buffer_new_allocate(NULL, GST_VIDEO_INFO_SIZE(&info), NULL);
   GstMapInfo map;
   if (!b || !gst_buffer_map(b, &map, GST_MAP_WRITE)) {
     if (b) gst_buffer_unref(b);
-    return GST_FLOW_ERROR;
+    return NULL;
   }
   guint8 luma_table[256], chroma_table[256];
   const guint8 *luma = range_table(luma_table, range, FALSE), *chroma = range_table(chroma_table, range, TRUE);
@@ -51,8 +51,27 @@ GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const
       copy_plane(dst, GST_VIDEO_INFO_PLANE_STRIDE(&info, i), planes[i], strides[i], cw, ch, ccw, cch, nv12 ? 2 : 1, chroma);
   }
   gst_buffer_unmap(b, &map);
+  return b;
+}
+
+GstFlowReturn perch_push(GstElement *appsrc, const void *y, const void *u, const void *v, const int strides[3], int nv12, int range,
+                         int width, int height, int coded_width, int coded_height, gint64 pts, gint64 duration) {
+  GstBuffer *b = perch_buffer(y, u, v, strides, nv12, range, width, height, coded_width, coded_height);
+  if (!b) return GST_FLOW_ERROR;
   GST_BUFFER_PTS(b) = pts;
   if (duration > 0) GST_BUFFER_DURATION(b) = duration;
+  return gst_app_src_push_buffer(GST_APP_SRC(appsrc), b);
+}
+
+// perch_push_unit copies one encoded picture into the queue. Where the queue is
+// full it waits, until there is room or the pipeline stops.
+GstFlowReturn perch_push_unit(GstElement *appsrc, const void *data, gsize len, gint64 pts, gint64 duration, gboolean key) {
+  GstBuffer *b = gst_buffer_new_allocate(NULL, len, NULL);
+  if (!b) return GST_FLOW_ERROR;
+  gst_buffer_fill(b, 0, data, len);
+  GST_BUFFER_PTS(b) = pts;
+  if (duration > 0) GST_BUFFER_DURATION(b) = duration;
+  if (!key) GST_BUFFER_FLAG_SET(b, GST_BUFFER_FLAG_DELTA_UNIT);
   return gst_app_src_push_buffer(GST_APP_SRC(appsrc), b);
 }
 

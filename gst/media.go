@@ -31,10 +31,11 @@ type Options struct {
 }
 
 // Media knows what this machine's GStreamer can do. Its methods may be called
-// from several goroutines; it holds nothing that needs closing.
+// from several goroutines.
 type Media struct {
 	log      *slog.Logger
 	platform *platform
+	jpegs    *stills
 }
 
 // Open starts GStreamer and chooses an element for each job. It fails with
@@ -58,8 +59,12 @@ func Open(o Options) (*Media, error) {
 			prefer(j.present[0].element)
 		}
 	}
-	return &Media{log: o.Log, platform: p}, nil
+	return &Media{log: o.Log, platform: p, jpegs: newStills()}, nil
 }
+
+// Close gives back the encoders of stills that wait for work. Whoever still
+// encodes one gets its answer.
+func (m *Media) Close() { m.jpegs.close() }
 
 // prefer puts a decoder that may be wanted in front of the others, and among
 // these the ones that read start codes only. Which one is used is not decided
