@@ -1,6 +1,7 @@
 package webrtc_test
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"testing"
@@ -53,12 +54,12 @@ type client struct {
 
 // kit says what a client offers.
 type kit struct {
-	video    string // direction of its video section; "" for none
-	codecs   []string
-	noChan   bool
-	upload   bool
-	deaf     bool // does not read its results
-	noListen bool
+	video  string // direction of its video section; "" for none
+	codecs []string
+	noChan bool
+	upload bool
+	deaf   bool // does not read its results
+
 }
 
 func newClient(t testing.TB, k kit) *client {
@@ -113,9 +114,7 @@ func newClient(t testing.TB, k kit) *client {
 	if !k.noChan {
 		c.results = c.channel("inference")
 		c.results.OnOpen(func() { close(c.opened) })
-		if !k.noListen {
-			c.results.OnMessage(c.hear(k.deaf))
-		}
+		c.results.OnMessage(c.hear(k.deaf))
 	}
 	if k.upload {
 		c.upload = c.channel("video_upload")
@@ -303,7 +302,7 @@ func sessions(t testing.TB, o webrtc.SessionOptions) (*webrtc.Server, *parts) {
 			p.drawn = append(p.drawn, lines)
 		}
 	}
-	o.KeepFree = 1 << 20
+	o.KeepFree = cmp.Or(o.KeepFree, 1<<20)
 	return open(t, webrtc.Options{Sessions: o, Silence: 5 * time.Second}), p
 }
 
@@ -314,3 +313,5 @@ type parts struct {
 	feeds    *feeds
 	drawn    [][]string // owned by the run until it has ended
 }
+
+func (m message) String() string { return string(m.raw) }

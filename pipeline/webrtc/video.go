@@ -21,6 +21,11 @@ const (
 	patienceRealtime = time.Second
 	keyInterval      = 500 * time.Millisecond // between key frames that a client asks for
 	reopenAfter      = 2 * time.Second        // until an encoder that failed is tried again
+
+	// In batch mode pictures come as fast as they are encoded. No more than
+	// this goes out in a millisecond, which is 65 Mbit/s, so that a client's
+	// socket keeps up: it has room for some ninety packets.
+	burst = 8 << 10 // bytes
 )
 
 // missing is what a client is told instead of the picture it asked for.
@@ -51,6 +56,8 @@ type video struct {
 	wantKey    atomic.Bool
 	taken, out atomic.Uint64 // pictures in and units out of the present encoder
 	moved      chan struct{} // told of each unit
+	sent       int           // owned by send: bytes since pause
+	pause      time.Time     // owned by send
 }
 
 func newVideo(v *Session, p *plan) (*video, error) {
@@ -255,8 +262,20 @@ func (o *video) send(u pipeline.AccessUnit) {
 			o.session.log.Debug("session's packet not sent", "error", err)
 			break
 		}
+		o.spread(len(p.Payload))
 	}
 	o.session.count.units.Add(1)
 	o.out.Add(1)
 	signal(o.moved)
+}
+
+// spread waits when n more bytes make a burst.
+func (o *video) spread(n int) {
+	now := time.Now()
+	if now.Sub(o.pause) >= time.Millisecond {
+		o.pause, o.sent = now, 0
+	}
+	if o.sent += n; o.sent >= burst {
+		time.Sleep(time.Millisecond - now.Sub(o.pause))
+	}
 }
