@@ -40,6 +40,34 @@ func (m *Mask) Set(x, y int) {
 	}
 }
 
+// SetRun makes the pixels from (x0, y) to just before (x1, y) of the frame belong
+// to the object. What is outside the rectangle is ignored.
+func (m *Mask) SetRun(y, x0, x1 int) {
+	if y -= m.Y; y < 0 || y >= m.Height {
+		return
+	}
+	stride := m.Stride()
+	SetBits(m.Bits[y*stride:][:stride], max(x0-m.X, 0), min(x1-m.X, m.Width))
+}
+
+// SetBits sets bits from to just before to of a mask's row.
+func SetBits(row []byte, from, to int) {
+	if from >= to {
+		return
+	}
+	i, j := from>>3, (to-1)>>3
+	head, tail := byte(0xff)>>(from&7), byte(0xff)<<(7-(to-1)&7)
+	if i == j {
+		row[i] |= head & tail
+		return
+	}
+	row[i] |= head
+	for n := i + 1; n < j; n++ {
+		row[n] = 0xff
+	}
+	row[j] |= tail
+}
+
 // Area counts the object's pixels.
 func (m *Mask) Area() int {
 	n := 0
@@ -47,4 +75,27 @@ func (m *Mask) Area() int {
 		n += bits.OnesCount8(b)
 	}
 	return n
+}
+
+// Centroid is the mean of the centres of the object's pixels, where the first
+// pixel of the frame covers 0 to 1; false if the mask is empty.
+func (m *Mask) Centroid() (Point, bool) {
+	var n, sumX, sumY int
+	stride := m.Stride()
+	for y := range m.Height {
+		row := 0
+		for i, b := range m.Bits[y*stride:][:stride] {
+			row += bits.OnesCount8(b)
+			for ; b != 0; b &= b - 1 {
+				sumX += 8*i + 7 - bits.TrailingZeros8(b)
+			}
+		}
+		n += row
+		sumY += y * row
+	}
+	if n == 0 {
+		return Point{}, false
+	}
+	mean := func(sum, first int) float32 { return float32(float64(sum)/float64(n) + float64(first) + 0.5) }
+	return Point{mean(sumX, m.X), mean(sumY, m.Y)}, true
 }

@@ -161,7 +161,7 @@ func (k *masker) drawNearest(m *pipeline.Mask) {
 		bits := m.Bits[from*stride:][:stride]
 		for x, v := range k.logits[j*k.across.n:][:k.across.n] {
 			if v > 0 {
-				setBits(bits, int(k.across.starts[x]), int(k.across.starts[x+1]))
+				pipeline.SetBits(bits, int(k.across.starts[x]), int(k.across.starts[x+1]))
 			}
 		}
 		for y := from + 1; y < to; y++ {
@@ -206,7 +206,7 @@ func (k *masker) divide(upper, lower []float32) {
 		b, c, d := upper[next], lower[x], lower[next]
 		switch {
 		case a > 0 && b > 0 && c > 0 && d > 0:
-			setBits(k.sure, int(k.across.starts[x]), int(k.across.starts[x+1]))
+			pipeline.SetBits(k.sure, int(k.across.starts[x]), int(k.across.starts[x+1]))
 		case a > 0 || b > 0 || c > 0 || d > 0:
 			k.mixed = append(k.mixed, int32(x))
 		}
@@ -217,7 +217,7 @@ func (k *masker) divide(upper, lower []float32) {
 func (k *masker) edge(bits []byte, x int, a, b float32) {
 	from, to := int(k.across.starts[x]), int(k.across.starts[x+1])
 	if a > 0 && b > 0 {
-		setBits(bits, from, to)
+		pipeline.SetBits(bits, from, to)
 		return
 	}
 	if !(a > 0) && !(b > 0) {
@@ -228,26 +228,8 @@ func (k *masker) edge(bits []byte, x int, a, b float32) {
 		cut++
 	}
 	if a > 0 {
-		setBits(bits, from, cut)
+		pipeline.SetBits(bits, from, cut)
 	} else {
-		setBits(bits, cut, to)
+		pipeline.SetBits(bits, cut, to)
 	}
-}
-
-// setBits sets bits from to to of a row, highest bit first.
-func setBits(row []byte, from, to int) {
-	if from >= to {
-		return
-	}
-	i, j := from>>3, (to-1)>>3
-	head, tail := byte(0xff)>>(from&7), byte(0xff)<<(7-(to-1)&7)
-	if i == j {
-		row[i] |= head & tail
-		return
-	}
-	row[i] |= head
-	for n := i + 1; n < j; n++ {
-		row[n] = 0xff
-	}
-	row[j] |= tail
 }

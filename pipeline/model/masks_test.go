@@ -72,20 +72,6 @@ func TestMaskByHand(t *testing.T) {
 	}
 }
 
-func TestSetBits(t *testing.T) {
-	for from := range 26 {
-		for to := range 26 {
-			row := make([]byte, 4)
-			setBits(row, from, to)
-			for i := range 32 {
-				if on := row[i/8]&(0x80>>(i%8)) != 0; on != (i >= from && i < to) {
-					t.Fatalf("%d to %d: %08b", from, to, row)
-				}
-			}
-		}
-	}
-}
-
 // TestSegmentationMistakes: outputs that do not fit are refused, not read past.
 func TestSegmentationMistakes(t *testing.T) {
 	protos := tensor("output1", []int64{1, 4, 16, 16})
