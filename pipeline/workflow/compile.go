@@ -284,8 +284,8 @@ func (g *Graph) checkSelectors(n *node, fs *faults) bool {
 			}
 			continue
 		}
-		if f.Required && !u.given {
-			whole = false
+		if f.Required && !u.given || f.Form == One && len(u.refs) == 0 {
+			whole = false // it is missing, or what is written there will not do
 		}
 		for _, r := range u.refs {
 			if r.sel.text == "" {
