@@ -87,7 +87,7 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 	}
 	if !r.OnFirstFrame {
 		if err := r.begin(ctx, StreamInfo{}); err != nil {
-			return nil, err
+			return nil, errors.Join(err, r.Engine.Close())
 		}
 	}
 
@@ -104,6 +104,9 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 	cancel(loopErr)
 	wg.Wait()
 	lane.close()
+	if err := r.Engine.Close(); err != nil {
+		r.note(err)
+	}
 
 	reason, err := r.verdict(told, sourceErr, loopErr)
 	if !r.begun {

@@ -27,15 +27,30 @@ func (a cameras) List() []api.Camera {
 	return list
 }
 
+// firstModel is the first model that a workflow runs, and on what; nothing if
+// it runs none.
+func (a cameras) firstModel(w *plan) (id string, choice pipeline.ProviderChoice) {
+	if len(w.models) == 0 {
+		return "", choice
+	}
+	id = w.models[0].ID
+	for _, l := range a.models.All() {
+		if l.ID.ID == id {
+			choice = l.Session.Provider()
+		}
+	}
+	return id, choice
+}
+
 func (a cameras) describe(c *camera) api.Camera {
 	state, run := c.Status()
-	choice := c.model.Session.Provider()
+	model, choice := a.firstModel(c.plan.Load())
 	if a.media.Platform().Name == "software" {
 		choice.Why = "" // the device says it once; there is no hardware that the camera fails to use
 	}
 	out := api.Camera{
 		Name: c.Name, Source: c.id, State: string(cmp.Or(state.State, pipeline.Connecting)), Since: state.Since, Cause: state.Cause,
-		Attempt: state.Attempt, NextRetryS: state.NextRetryS, Model: c.model.ID.ID, Provider: choice.Name, Why: choice.Why,
+		Attempt: state.Attempt, NextRetryS: state.NextRetryS, Model: model, Provider: choice.Name, Why: choice.Why,
 		Preview: len(c.preview.Codecs()) > 0, Viewers: c.preview.Stats().Viewers, Counts: map[string]int{},
 		Frames: pipeline.FrameBooks{Dropped: map[pipeline.Cause]uint64{}},
 	}
@@ -121,6 +136,11 @@ func (a runs) describe(row *storage.Run) api.Run {
 			out.Frames, out.Detections, out.FPS = s.Books, s.Detections, s.FPS
 		}
 	}
+	if a.session != nil {
+		if s, ok := a.session.status(row.Run); ok {
+			out.Frames, out.Detections, out.FPS = s.Books, s.Detections, s.FPS
+		}
+	}
 	return out
 }
 
@@ -129,6 +149,9 @@ func (a runs) Stop(_ context.Context, id string) error {
 		if c.StopRun(id) {
 			return nil
 		}
+	}
+	if a.session != nil && a.session.Stop(id) {
+		return nil
 	}
 	return &pipeline.Error{Op: "stop run", On: id, Kind: pipeline.NotFound, Err: errors.New("no such run is going on")}
 }

@@ -28,6 +28,7 @@ type app struct {
 	started time.Time
 	drawer  *draw.Drawer
 	webrtc  *webrtc.Server
+	session *sessions // nil when clients may not start any
 	mqtt    *teller
 	cameras []*camera // in the order of their names
 	ended   tally
@@ -79,6 +80,11 @@ func (a *app) open(ctx context.Context) error {
 	if err := a.openViewing(); err != nil {
 		return err
 	}
+	if a.cfg.Sessions.Enabled {
+		if a.session, err = a.newSessions(); err != nil {
+			return err
+		}
+	}
 	if err := a.openTelling(); err != nil {
 		return err
 	}
@@ -102,6 +108,7 @@ func (a *app) open(ctx context.Context) error {
 		a.log.Warn("no camera is configured or enabled; the console and the API are up, and nothing is processed")
 	}
 	a.http, err = api.New(api.Options{
+		Sessions: a.sessionPort(), SessionOptions: a.sessionOptions(),
 		Device: device{a}, Cameras: cameras{a}, Runs: runs{a}, Events: events{a}, Viewers: viewers{a},
 		Stats: a.stats, Console: console.Files(), Schemas: schemas.FS, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
 	})
@@ -111,6 +118,7 @@ func (a *app) open(ctx context.Context) error {
 func (a *app) openViewing() (err error) {
 	opt := webrtc.Options{Addresses: a.cfg.WebRTC.Addresses, MaxViewers: a.cfg.Preview.MaxViewers, Log: a.log}
 	opt.Listen = fmt.Sprintf(":%d", a.cfg.WebRTC.UDPPort)
+	opt.Sessions = a.peerOptions()
 	if host, _, err := net.SplitHostPort(a.cfg.HTTP.Listen); err == nil && host != "" {
 		opt.Listen = net.JoinHostPort(host, fmt.Sprint(a.cfg.WebRTC.UDPPort)) // media is no more public than the console
 	}
@@ -143,6 +151,9 @@ func (a *app) run(ctx context.Context) error {
 	<-ctx.Done()
 	a.log.Info("stopping", "reason", context.Cause(ctx))
 	a.sayTo("stopping", a.notify.Stopping("stopping"))
+	if a.session != nil {
+		a.session.close()
+	}
 	inner.Wait()
 	if a.mqtt != nil {
 		a.mqtt.settle(drainLimit)

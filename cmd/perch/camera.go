@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"perch/cmd/internal/config"
-	"perch/cmd/internal/models"
 	"perch/gst"
 	"perch/pipeline"
 )
@@ -26,28 +27,22 @@ type camera struct {
 	*pipeline.Camera
 	cfg     *config.Camera
 	id      pipeline.SourceID
-	model   *models.Loaded
+	plan    atomic.Pointer[plan] // what the next run runs
 	preview *pipeline.Preview
 }
 
 // newCamera checks what can be checked without the camera; it does not open it.
 func (a *app) newCamera(ctx context.Context, name string, cfg *config.Camera) (*camera, error) {
-	id := cfg.Model
-	if id == "" {
-		id = a.cfg.Models.Default
-	}
-	loaded, err := a.models.Load(ctx, id)
+	w, err := a.readyPlan(ctx, cfg)
 	if err != nil {
-		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
-	}
-	if _, err := loaded.Engine(detectOf(cfg)); err != nil {
-		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
+		return nil, &pipeline.Error{Op: "start camera", On: name, Kind: pipeline.KindOf(err), Err: err}
 	}
 	src, err := a.media.NewSource(a.sourceSpec(name, cfg))
 	if err != nil {
 		return nil, &pipeline.Error{Op: "start camera", On: name, Err: err}
 	}
-	c := &camera{cfg: cfg, id: src.ID(), model: loaded}
+	c := &camera{cfg: cfg, id: src.ID()}
+	c.plan.Store(w)
 	c.preview = pipeline.NewPreview(a.previewOptions(), a.media.OpenEncoder, a.drawer, a.log.With("camera", name))
 	stall := time.Duration(cfg.StallAfter)
 	c.Camera = &pipeline.Camera{
@@ -59,24 +54,36 @@ func (a *app) newCamera(ctx context.Context, name string, cfg *config.Camera) (*
 	return c, nil
 }
 
+// readyPlan compiles what a camera runs and makes sure that a run of it can
+// begin: its models are loaded, its parameters are there.
+func (a *app) readyPlan(ctx context.Context, cfg *config.Camera) (*plan, error) {
+	w, err := a.cameraPlan(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.engine(w, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("workflow %s: %w", w.name, err)
+	}
+	w.models = e.About().Models
+	return w, e.Close()
+}
+
 func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
 	src, err := a.media.NewSource(a.sourceSpec(name, c.cfg))
 	if err != nil {
 		return nil, err
 	}
-	engine, err := c.model.Engine(detectOf(c.cfg))
+	id := a.ids.next()
+	engine, err := a.engine(c.plan.Load(), name, id)
 	if err != nil {
 		return nil, err
 	}
 	return &pipeline.Run{
-		ID: a.ids.next(), Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, OnFirstFrame: true,
+		ID: id, Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, OnFirstFrame: true,
 		Engine: engine, Recorder: a.store, Viewers: []pipeline.Viewer{c.preview}, Keep: pipeline.Keep(c.cfg.Keep),
 		Log: a.log.With("camera", name), Now: time.Now, Clock: a.clock.Read, OnEnd: a.ended.count,
 	}, nil
-}
-
-func detectOf(cfg *config.Camera) models.Detect {
-	return models.Detect{Confidence: cfg.Confidence, IoU: cfg.IoU, Classes: cfg.Classes, Track: cfg.Track}
 }
 
 func (a *app) sourceSpec(name string, cfg *config.Camera) gst.SourceSpec {

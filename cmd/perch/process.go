@@ -13,7 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"perch/cmd/internal/models"
+	"perch/cmd/internal/blocks"
 	"perch/gst"
 	"perch/pipeline"
 	"perch/pipeline/draw"
@@ -24,6 +24,8 @@ type processFlags struct {
 	json       bool
 	out        string
 	model      string
+	workflow   string
+	params     []string
 	confidence float64
 	iou        float64
 	classes    []string
@@ -52,6 +54,8 @@ status is that of the first that failed.`,
 	fl := cmd.Flags()
 	fl.BoolVar(&f.json, "json", false, "print one completion record a file and nothing else")
 	fl.StringVar(&f.out, "out", "", "write the annotated video to this `file`; with several inputs, into this folder")
+	fl.StringVar(&f.workflow, "workflow", "", "run the workflow in this JSON `file` instead of a model")
+	fl.StringArrayVar(&f.params, "param", nil, "`name=value` of a workflow's parameter; the value is JSON, or else a string")
 	fl.StringVar(&f.model, "model", "", "`id` of the model (default: models.default)")
 	fl.Float64Var(&f.confidence, "confidence", 0, "smallest score that counts, 0 to 1 (default: the model's own)")
 	fl.Float64Var(&f.iou, "iou", 0, "boxes of a class that overlap more are one, 0 to 1 (default: the model's own)")
@@ -66,10 +70,10 @@ status is that of the first that failed.`,
 type processor struct {
 	*processFlags
 	*parts
-	model *models.Loaded
-	out   io.Writer
-	err   io.Writer
-	bar   bool // standard error is a terminal
+	plan *plan
+	out  io.Writer
+	err  io.Writer
+	bar  bool // standard error is a terminal
 }
 
 func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdout, stderr io.Writer) (err error) {
@@ -90,11 +94,7 @@ func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdo
 	if err := errors.Join(p.openMedia(), p.openModels()); err != nil {
 		return err
 	}
-	id := f.model
-	if id == "" {
-		id = cfg.Models.Default
-	}
-	if p.model, err = p.models.Load(ctx, id); err != nil {
+	if err := p.makePlan(ctx); err != nil {
 		return err
 	}
 	if err := p.openStore(ctx); err != nil {
@@ -145,12 +145,41 @@ func (f *processFlags) check(files []string) error {
 			return usageError{fmt.Errorf("%s is between 0 and 1, not %v", name, v)}
 		}
 	}
+	if f.workflow != "" && (f.model != "" || f.confidence != 0 || f.iou != 0 || f.classes != nil) {
+		return usageError{errors.New("--workflow says which models run and what counts, so --model, --confidence, --iou and --classes cannot be given with it")}
+	}
+	if len(f.params) > 0 && f.workflow == "" {
+		return usageError{errors.New("--param is for the workflow that --workflow names")}
+	}
 	if f.out != "" && len(files) > 1 {
 		if st, err := os.Stat(f.out); err != nil || !st.IsDir() {
 			return usageError{fmt.Errorf("--out %s must be an existing folder when there are several files", f.out)}
 		}
 	}
 	return nil
+}
+
+// makePlan compiles what the flags ask for and loads its models, before any
+// file is touched.
+func (p *processor) makePlan(ctx context.Context) error {
+	var err error
+	if p.workflow != "" {
+		p.plan, err = p.filePlan(ctx, p.workflow, p.params)
+	} else {
+		id := p.processFlags.model
+		if id == "" {
+			id = p.cfg.Models.Default
+		}
+		p.plan, err = p.shortPlan(ctx, blocks.Short{Model: id, Confidence: p.confidence, IoU: p.iou, Classes: p.classes, Track: p.track})
+	}
+	if err != nil {
+		return err
+	}
+	e, err := p.engine(p.plan, "", "")
+	if err != nil {
+		return err
+	}
+	return e.Close()
 }
 
 // file makes one run and prints what came of it.
@@ -161,12 +190,13 @@ func (p *processor) file(ctx context.Context, path string) error {
 	if err != nil {
 		return errors.Join(err, errNotMade)
 	}
-	engine, err := p.model.Engine(models.Detect{Confidence: p.confidence, IoU: p.iou, Classes: p.classes, Track: p.track})
+	id := p.ids.next()
+	engine, err := p.engine(p.plan, "", id)
 	if err != nil {
 		return errors.Join(err, errNotMade)
 	}
 	run := &pipeline.Run{
-		ID: p.ids.next(), Device: p.device, Source: src, Pace: pipeline.Lossless, Engine: engine, Recorder: p.store,
+		ID: id, Device: p.device, Source: src, Pace: pipeline.Lossless, Engine: engine, Recorder: p.store,
 		Keep: pipeline.Keep(p.keep), Log: p.log, Now: time.Now, Clock: p.clock.Read,
 	}
 	var bar atomic.Pointer[progressbar.ProgressBar]
@@ -192,7 +222,6 @@ func (p *processor) file(ctx context.Context, path string) error {
 	if annotated != nil {
 		err = errors.Join(err, annotated.Close())
 	}
-	err = errors.Join(err, engine.Close())
 	if c == nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), errNotMade)
 	}

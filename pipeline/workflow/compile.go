@@ -442,14 +442,14 @@ func (g *Graph) checkOutputs(fs *faults) {
 	}
 }
 
-// findMain chooses the detections that stand for the frame in results, counts
-// and previews: the first output that is detections, else what the last step
-// in the order that hands out detections of whole frames handed out.
+// findMain chooses the detections, or the classes, that stand for the frame in
+// results, counts and previews: the first output that is some, else what the
+// last step in the order that hands out those of whole frames handed out.
 func (g *Graph) findMain() int {
 	for _, o := range g.doc.outputs {
 		if from := g.nodes[o.sel.step]; from != nil {
 			for _, p := range from.ports {
-				if p.name == o.sel.port && p.dim == 0 && isDetections(p.kinds) {
+				if p.name == o.sel.port && p.dim == 0 && isMain(p.kinds) {
 					return p.col
 				}
 			}
@@ -457,7 +457,7 @@ func (g *Graph) findMain() int {
 	}
 	for _, n := range slices.Backward(g.order) {
 		for _, p := range n.ports {
-			if p.dim == 0 && isDetections(p.kinds) {
+			if p.dim == 0 && isMain(p.kinds) {
 				return p.col
 			}
 		}
@@ -465,6 +465,6 @@ func (g *Graph) findMain() int {
 	return -1
 }
 
-func isDetections(kinds []Kind) bool {
-	return slices.ContainsFunc(kinds, func(k Kind) bool { return slices.Contains(anyDetections, k) })
+func isMain(kinds []Kind) bool {
+	return slices.ContainsFunc(kinds, func(k Kind) bool { return k == Classification || slices.Contains(anyDetections, k) })
 }

@@ -307,12 +307,21 @@ func (e *Engine) appendMain(dst []pipeline.Detection) []pipeline.Detection {
 	if e.main < 0 || len(e.cols[e.main].values) == 0 {
 		return dst
 	}
-	d, ok := e.cols[e.main].values[0].Detections()
-	if !ok {
-		return dst
+	v := e.cols[e.main].values[0]
+	if d, ok := v.Detections(); ok {
+		for i := range d.Items {
+			dst = append(dst, d.Items[i].Detection)
+		}
 	}
-	for i := range d.Items {
-		dst = append(dst, d.Items[i].Detection)
+	if k, ok := v.Classes(); ok {
+		classes := k.Items
+		if k.Multi {
+			classes = k.Picked
+		}
+		whole := pipeline.Box{X1: float32(k.Origin.Width), Y1: float32(k.Origin.Height)}
+		for _, c := range classes {
+			dst = append(dst, pipeline.Detection{Box: whole, Class: c.Class, Label: c.Label, Score: c.Score})
+		}
 	}
 	return dst
 }

@@ -12,7 +12,7 @@ import (
 
 // The limits of a specification.
 const (
-	MaxBytes = 1 << 20
+	MaxBytes = 4 << 20
 	MaxSteps = 1000
 	maxDepth = 100 // of nested lists and objects
 )
