@@ -1,0 +1,19 @@
+// Package blocks puts the blocks of workflows together: those of the language
+// itself and those that join another package to it.
+package blocks
+
+import (
+	modelblocks "perch/cmd/internal/blocks/models"
+	"perch/pipeline/workflow"
+	"perch/pipeline/workflow/blocks"
+)
+
+// Options are what the blocks need of the program.
+type Options struct {
+	Models modelblocks.Models
+}
+
+// Library returns all blocks.
+func Library(o Options) *workflow.Library {
+	return workflow.NewLibrary(blocks.All(), modelblocks.All(o.Models))
+}
