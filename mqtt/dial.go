@@ -57,13 +57,22 @@ func (o *Options) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 			return nil, &pipeline.Error{Op: "read certificates for", On: u.Host, Kind: pipeline.BadConfig, Err: err}
 		}
 	}
-	switch {
-	case strings.HasPrefix(u.Scheme, "ws"):
+	if strings.HasPrefix(u.Scheme, "ws") {
 		return paho.NewWebsocket(u.String(), cfg, dialTimeout, nil, nil)
-	case cfg != nil:
-		return (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", u.Host)
 	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	reach := o.Dial
+	if reach == nil {
+		reach = (&net.Dialer{}).DialContext
+	}
+	conn, err := reach(ctx, "tcp", u.Host)
+	if err != nil || cfg == nil {
+		return conn, err
+	}
+	encrypted := tls.Client(conn, cfg)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return encrypted, nil
 }
 
 // connect makes one attempt. lost is closed when the connection has gone and

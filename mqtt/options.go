@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -54,6 +55,9 @@ type Options struct {
 	RetryMax     time.Duration // the longest delay; 1 min
 	RetryRefused time.Duration // delay after the broker refused us; 1 min
 
+	// Dial reaches the broker; nil: directly. Not for ws and wss.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	Log *slog.Logger // nil: slog.Default()
 }
 
@@ -84,6 +88,9 @@ func (o *Options) complete() (*url.URL, error) {
 	}[u.Scheme]
 	if !known {
 		return nil, bad("the broker's URL begins with %q, known are tcp, mqtt, ssl, tls, mqtts, ws and wss", u.Scheme)
+	}
+	if o.Dial != nil && strings.HasPrefix(u.Scheme, "ws") {
+		return nil, bad("a broker that is reached in a way of its own cannot be reached over %s", u.Scheme)
 	}
 	if u.Port() == "" {
 		u.Host += ":" + port
