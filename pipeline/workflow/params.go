@@ -141,6 +141,9 @@ func (g *Graph) source(n *node, field int, r ref) source {
 		return s
 	}
 	from := g.nodes[r.sel.step]
+	if from == nil {
+		return s // a fault that has been said
+	}
 	for _, p := range from.ports {
 		if p.name == r.sel.port {
 			s.col = p.col
