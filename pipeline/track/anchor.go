@@ -1,7 +1,7 @@
 package track
 
 import (
-	"math/bits"
+	"math"
 	"strings"
 
 	"perch/pipeline"
@@ -60,25 +60,13 @@ func ParseAnchor(name string) (Anchor, error) {
 // centre of mass of a mask without a pixel.
 func (a Anchor) Of(d *pipeline.Detection) pipeline.Point {
 	if a == CentreOfMass && d.Mask != nil {
-		return centroid(d.Mask)
+		if p, ok := d.Mask.Centroid(); ok {
+			return p
+		}
+		nan := float32(math.NaN())
+		return pipeline.Point{X: nan, Y: nan}
 	}
 	return a.At(d.Box)
-}
-
-// centroid is the mean of the middles of a mask's pixels.
-func centroid(m *pipeline.Mask) pipeline.Point {
-	var n, sumX, sumY float64
-	for y := range m.Height {
-		row := m.Bits[y*m.Stride() : (y+1)*m.Stride()]
-		for i, b := range row {
-			for ; b != 0; b &= b - 1 {
-				n++
-				sumX += float64(8*i + 7 - bits.TrailingZeros8(b))
-				sumY += float64(y)
-			}
-		}
-	}
-	return pipeline.Point{X: float32(float64(m.X) + sumX/n + 0.5), Y: float32(float64(m.Y) + sumY/n + 0.5)}
 }
 
 // At returns where the anchor is on a box; the centre of mass of a box is its

@@ -33,8 +33,11 @@ type Options struct {
 	// MinConsecutiveFrames is how many frames in a row, after the one that
 	// began it, must find a track again before it is confirmed and gets an
 	// id. With 0 it is confirmed as it begins; with 1 that is so for a track
-	// that begins on the first frame of all, as the paper's program does.
+	// that begins on the first frame of all, as the paper's program does,
+	// unless AlikeAtFirst.
 	MinConsecutiveFrames int
+	// AlikeAtFirst lets the tracks of the first frame wait as all others do.
+	AlikeAtFirst bool
 	// FrameRate is the stream's, in frames per second; 0 is unknown. Then the
 	// lost buffer is nothing (a track may be missed on one frame, not two) and
 	// every Update counts as one frame whatever the clock says.
@@ -69,13 +72,14 @@ func Defaults() Options {
 // Trackers are the defaults of the workflow block trackers_bytetrack, said in
 // terms of this tracker: its minimum_iou_threshold u is a cost of 1 - u at
 // each association, without the score; its minimum_consecutive_frames counts
-// the frame that began the track, so it is one more than ours. That block also
+// the frame that began the track, so it is one more than ours, and holds from
+// the first frame on. That block also
 // offers low scores to lost tracks; the paper, and this tracker, do not.
 func Trackers() Options {
 	o := Defaults()
 	o.ActivationThreshold, o.LowScore, o.BeginThreshold = 0.6, 0, 0.7
 	o.MatchingThreshold, o.LowThreshold, o.UnconfirmedThreshold = 0.9, 0.9, 0.9
-	o.IgnoreScore = true
+	o.IgnoreScore, o.AlikeAtFirst = true, true
 	return o
 }
 

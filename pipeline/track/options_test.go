@@ -62,4 +62,10 @@ func TestTrackersBlock(t *testing.T) {
 	if got := play(tr, frames...); got != "|0|1|1|1,0|1,0" {
 		t.Error(got)
 	}
+	if tr, err = New(Trackers()); err != nil {
+		t.Fatal(err)
+	}
+	if got := play(tr, dets{walker(0, .75)}, dets{walker(0, .75)}); got != "0|1" {
+		t.Errorf("the first frame: %s", got)
+	}
 }

@@ -266,7 +266,7 @@ func (t *Tracker) begin(dets []pipeline.Detection) {
 		o := object{filter: begin(measure(d.Box)), class: d.Class, began: t.frame, seen: t.frame, det: i}
 		o.box = o.filter.box()
 		t.stats.Started++
-		if need := t.o.MinConsecutiveFrames; need == 0 || need == 1 && t.fresh {
+		if need := t.o.MinConsecutiveFrames; need == 0 || need == 1 && t.fresh && !t.o.AlikeAtFirst {
 			t.confirm(&o)
 		}
 		t.objects = append(t.objects, o)
