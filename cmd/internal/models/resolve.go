@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"perch/pipeline"
 	"perch/pipeline/model"
@@ -26,7 +27,7 @@ func (r *Registry) Resolve(name string) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	e := &pipeline.Error{Op: "find model", On: name, Kind: pipeline.NotFound, Err: errors.New("there is no such model, and no alias of that name")}
+	e := &pipeline.Error{Op: "find model", On: short(name), Kind: pipeline.NotFound, Err: errors.New("there is no such model, and no alias of that name")}
 	if mapped {
 		e.Err = fmt.Errorf("it is an alias of %q, and there is no such model", target)
 		name = target
@@ -35,8 +36,16 @@ func (r *Registry) Resolve(name string) (id string, err error) {
 	if close := nearest(name, slices.Concat(ids, slices.Collect(maps.Keys(r.opt.Aliases)))); close != "" {
 		e.Hint = fmt.Sprintf("did you mean %s? Else add it with perch model add", close)
 	}
-	e.Hint += fmt.Sprintf(", or let the name stand for a model that is here: models.aliases: {%q: %s}", e.On, r.substitute(ids))
+	e.Hint += fmt.Sprintf(", or let the name stand for a model that is here: workflows.models: {%q: %s}", e.On, r.substitute(ids))
 	return "", e
+}
+
+// short is a name that may have come from anywhere, for a message.
+func short(name string) string {
+	if len(name) > maxCompared {
+		return strings.ToValidUTF8(name[:maxCompared], "") + "..."
+	}
+	return name
 }
 
 // substitute is a model to show in an example.
