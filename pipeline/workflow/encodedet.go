@@ -44,7 +44,9 @@ func (e *Encoder) appendDetection(dst []byte, d *Detections, it *Detection, dx, 
 	dst = AppendFloat(append(dst, `,"y":`...), (y0+y1)/2+dy)
 	dst = AppendFloat(append(dst, `,"confidence":`...), Decimal(it.Score))
 	dst = strconv.AppendInt(append(dst, `,"class_id":`...), int64(it.Class), 10)
-	//POINTS
+	if it.Mask != nil {
+		dst = appendPoints(append(dst, `,"points":`...), it.Mask.Polygon(), dx, dy)
+	}
 	if it.Track != 0 {
 		dst = strconv.AppendUint(append(dst, `,"tracker_id":`...), uint64(it.Track), 10)
 	}

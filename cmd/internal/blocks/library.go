@@ -4,6 +4,7 @@ package blocks
 
 import (
 	modelblocks "perch/cmd/internal/blocks/models"
+	"perch/cmd/internal/blocks/tracking"
 	"perch/pipeline/workflow"
 	"perch/pipeline/workflow/blocks"
 )
@@ -15,5 +16,5 @@ type Options struct {
 
 // Library returns all blocks.
 func Library(o Options) *workflow.Library {
-	return workflow.NewLibrary(blocks.All(), modelblocks.All(o.Models))
+	return workflow.NewLibrary(blocks.All(), modelblocks.All(o.Models), tracking.All())
 }

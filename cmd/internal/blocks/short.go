@@ -92,10 +92,10 @@ func output(name, selector string) step {
 // follow adds the tracker, and what counts what it follows.
 func (g *graph) follow(s Short) {
 	g.steps = append(g.steps, step{
-		"type": "roboflow_core/byte_tracker@v3", "name": "tracker", "image": "$inputs.image", "detections": "$steps.model.predictions", "keep_untracked": true,
+		"type": "roboflow_core/byte_tracker@v3", "name": "tracker", "image": "$inputs.image", "detections": "$steps.model.predictions",
 	})
 	const tracked = "$steps.tracker.tracked_detections"
-	g.outputs[0] = output("predictions", tracked)
+	g.outputs[0] = output("predictions", "$steps.tracker.all_detections")
 	for _, name := range slices.Sorted(maps.Keys(s.Lines)) {
 		id := "line_" + name
 		g.steps = append(g.steps, step{

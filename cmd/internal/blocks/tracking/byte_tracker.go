@@ -35,7 +35,7 @@ func byteTracker(version int) *workflow.Manifest {
 	}
 	m.New = func(p *workflow.Params) (workflow.Block, error) {
 		s := byteSettings{p.In("track_activation_threshold"), p.In("minimum_matching_threshold"), p.In("lost_track_buffer"), p.In("minimum_consecutive_frames")}
-		b := &trackerBlock{step: p.Step(), detections: p.In("detections"), options: s.read, instances: version >= 3}
+		b := &trackerBlock{step: p.Step(), everyone: p.Used(allDetections), detections: p.In("detections"), options: s.read, instances: version >= 3}
 		if b.instances {
 			b.cache = p.In("instances_cache_size")
 		}

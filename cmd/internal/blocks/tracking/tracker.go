@@ -15,6 +15,7 @@ type trackerBlock struct {
 	// cache is how many tracks are remembered as seen; only with instances.
 	cache     workflow.In
 	instances bool
+	everyone  bool // somebody reads all_detections
 
 	tracker  *track.Tracker
 	seen     *track.Instances
@@ -49,7 +50,25 @@ func (b *trackerBlock) Run(c *workflow.Call) error {
 	if b.instances {
 		b.divide(c, all)
 	}
+	if b.everyone {
+		b.both(c, d)
+	}
 	return nil
+}
+
+// both puts out what was given, with the ids of those that have one.
+func (b *trackerBlock) both(c *workflow.Call, d *workflow.Detections) {
+	all := c.NewDetections(d.Origin)
+	all.Like(d)
+	for i := range b.dets {
+		all.Items = append(all.Items, d.Items[i])
+		all.Items[i].Track = b.dets[i].Track
+	}
+	output := 1
+	if b.instances {
+		output = 3
+	}
+	c.Set(output, workflow.DetectionsOf(all))
 }
 
 // prepare makes the tracker on the first frame, and keeps to the measured frame
@@ -101,6 +120,9 @@ func (b *trackerBlock) divide(c *workflow.Call, all *workflow.Detections) {
 	c.Set(2, workflow.DetectionsOf(known))
 }
 
+// allDetections is the output that Roboflow's trackers do not have.
+const allDetections = "all_detections"
+
 func untrackedField() workflow.Field {
 	return workflow.Field{Name: "detections", Required: true, Kinds: workflow.AnyDetections(), Doc: "what a model found on the frame"}
 }
@@ -119,5 +141,6 @@ func trackedOutputs(instances bool) []workflow.Output {
 			workflow.Output{Name: "new_instances", Like: "detections", Tracked: true, Doc: "those whose track is there for the first time"},
 			workflow.Output{Name: "already_seen_instances", Like: "detections", Tracked: true, Doc: "those whose track was there before"})
 	}
+	outs = append(outs, workflow.Output{Name: allDetections, Like: "detections", Doc: "all detections, with the id of those that belong to a confirmed track; only Perch has this output"})
 	return outs
 }

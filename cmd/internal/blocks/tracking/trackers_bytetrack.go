@@ -31,7 +31,7 @@ func trackersByteTrack() *workflow.Manifest {
 				p.In("minimum_iou_threshold"), p.In("track_activation_threshold"), p.In("high_conf_det_threshold"),
 				p.In("lost_track_buffer"), p.In("minimum_consecutive_frames"),
 			}
-			return &trackerBlock{step: p.Step(), detections: p.In("detections"), options: s.read, instances: true, cache: p.In("instances_cache_size")}, nil
+			return &trackerBlock{step: p.Step(), everyone: p.Used(allDetections), detections: p.In("detections"), options: s.read, instances: true, cache: p.In("instances_cache_size")}, nil
 		},
 	}
 }
