@@ -76,6 +76,8 @@ func (f *failure) noDecoder() bool {
 
 func opOf(s *SourceSpec, opened bool) string {
 	switch {
+	case s.Kind == pipeline.SourceWebRTC:
+		return "decode track"
 	case s.Kind == pipeline.SourceFile && opened:
 		return "play"
 	case s.Kind == pipeline.SourceFile:

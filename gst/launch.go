@@ -60,6 +60,8 @@ func (m *Media) newPlan(s *SourceSpec, transport Transport) (*plan, error) {
 		set("src", "device", s.Device)
 	case pipeline.SourceCSI:
 		return p, m.planCSI(s, p, set)
+	case pipeline.SourceWebRTC:
+		p.launch = "appsrc name=src format=time is-live=true block=true max-buffers=4 max-bytes=0 max-time=0 caps=" + trackCaps(s.codec) + " ! " + decode
 	case pipeline.SourceTest:
 		p.decoding = false
 		p.launch = "videotestsrc name=src pattern=ball ! video/x-raw,format=I420" + wish(s) + " !" + tail
@@ -72,6 +74,14 @@ func (m *Media) newPlan(s *SourceSpec, transport Transport) (*plan, error) {
 		set("frames", "sync", true)
 	}
 	return p, nil
+}
+
+// trackCaps says what is pushed: one picture in each buffer.
+func trackCaps(c codec) string {
+	if c == codecVP8 {
+		return "video/x-vp8"
+	}
+	return "video/x-h264,stream-format=byte-stream,alignment=au"
 }
 
 func setRTSP(s *SourceSpec, transport Transport, set func(string, string, any)) {

@@ -249,7 +249,7 @@ func (a *attempt) deliver(ctx context.Context, p *pulled) {
 	if p.fps > 0 && p.fps < 1000 {
 		a.step = time.Duration(float64(time.Second) / p.fps)
 	}
-	if a.frames == 0 && p.pts >= 0 && a.spec.live() && a.spec.Kind != pipeline.SourceFile {
+	if a.frames == 0 && p.pts >= 0 && a.spec.live() && a.spec.Kind != pipeline.SourceFile && a.spec.Kind != pipeline.SourceWebRTC {
 		a.base = p.pts
 	}
 	pts := a.offset + p.pts - a.base

@@ -47,6 +47,8 @@ type SourceSpec struct {
 	Decoder   string // element that must decode, or "software"; "" lets the platform choose
 	MaxFrames uint64 // end of stream after so many; 0 means no limit
 
+	codec codec // of a pushed track, which is not for NewSource
+
 	OpenTimeout  time.Duration // until the first frame; 0 means 10 s
 	StallTimeout time.Duration // between frames; 0 means 10 s for cameras, 30 s for files
 }

@@ -1,0 +1,219 @@
+package gst
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-gst/go-gst/gst"
+
+	"perch/pipeline"
+)
+
+// Limits of a track.
+const (
+	trackUnits  = 300              // encoded pictures that may wait to be decoded
+	trackBytes  = 32 << 20         // and their bytes
+	trackSilent = 10 * time.Second // see track.silent
+	trackFed    = 30               // pictures that a decoder must have had to be called silent
+	trackBroken = 5                // attempts in a row that gave no picture before the track is given up
+)
+
+// A track is a source whose encoded pictures somebody pushes: a
+// [pipeline.Feed].
+type track struct {
+	media *Media
+	name  string
+	codec codec
+	log   *slog.Logger
+	queue unitQueue
+
+	silent time.Duration // a decoder that is fed and gives nothing for so long has failed
+}
+
+// OpenFeed makes a source of a stream that somebody else receives, such as a
+// browser's. It is a [pipeline.OpenFeed]. Nothing is started before Run and the
+// first key frame. A decoder that fails is replaced by the next one; what it
+// cannot decode is passed over, up to the next key frame.
+func (m *Media) OpenFeed(_ context.Context, c pipeline.Codec, name string) (pipeline.Feed, error) {
+	t := &track{media: m, name: name, log: m.log.With("source", name), silent: trackSilent}
+	t.queue.arrive = make(chan struct{}, 1)
+	switch c {
+	case pipeline.CodecH264:
+		t.codec = codecH264
+	case pipeline.CodecVP8:
+		t.codec = codecVP8
+	default:
+		return nil, &pipeline.Error{Op: "open track", On: name, Kind: pipeline.Unsupported, Err: fmt.Errorf("tracks of %q are not decoded", c)}
+	}
+	if len(m.platform.job(t.codec.job()).present) == 0 {
+		return nil, &pipeline.Error{
+			Op: "open track", On: name, Kind: pipeline.Unsupported, Err: fmt.Errorf("no decoder for %v is installed", t.codec),
+			Hint: "install it with: apt install " + decodeSoftware(t.codec)[0].pkg,
+		}
+	}
+	return t, nil
+}
+
+func (t *track) ID() pipeline.SourceID {
+	return pipeline.SourceID{Kind: pipeline.SourceWebRTC, Name: t.name}
+}
+
+// Push implements [pipeline.Feed].
+func (t *track) Push(au pipeline.AccessUnit) bool { return t.queue.push(au) }
+
+// End implements [pipeline.Feed].
+func (t *track) End() { t.queue.end() }
+
+// Run decodes what is pushed. See [pipeline.Source] and [pipeline.Feed].
+func (t *track) Run(ctx context.Context, out pipeline.Outlet) error {
+	defer t.queue.end() // nobody will read what is pushed from now on
+	s := &source{media: t.media, log: t.log, spec: SourceSpec{Kind: pipeline.SourceWebRTC, Name: t.name, codec: t.codec}}
+	b := &playback{out: out, excluded: map[string]string{}, step: time.Second / 30}
+	broken := 0
+	for {
+		switch err := t.queue.wait(ctx); {
+		case err != nil:
+			return err
+		case t.queue.over() && b.seq == 0 && broken > 0:
+			return t.nothing()
+		case t.queue.over():
+			return nil
+		}
+		before := b.seq
+		got, err := t.attempt(ctx, s, b)
+		if err == nil && b.seq == 0 {
+			return t.nothing()
+		}
+		if err == nil || ctx.Err() != nil || pipeline.KindOf(err) == pipeline.Stuck {
+			return err
+		}
+		if broken++; b.seq > before {
+			broken = 1
+		}
+		c := t.media.platform.candidate(got.codec, got.decoder)
+		switch {
+		case c != nil && c.hardware && b.excluded[c.element] == "" && b.seq == before:
+			t.log.Warn("decoder failed, trying the next", "decoder", c.element, "error", err)
+			b.excluded[c.element] = errors.Unwrap(err).Error()
+		case broken >= trackBroken:
+			return err
+		default:
+			t.log.Warn("decoder stopped, going on at the next key frame", "error", err)
+		}
+		t.queue.skip()
+	}
+}
+
+func (t *track) nothing() error {
+	return &pipeline.Error{Op: "decode track", On: t.name, Kind: pipeline.BadInput, Err: fmt.Errorf("nothing of it was %v that can be decoded", t.codec)}
+}
+
+// attempt decodes until the end, ctx is done or the decoder fails. It returns
+// nil after all that was pushed has been decoded.
+func (t *track) attempt(ctx context.Context, s *source, b *playback) (found, error) {
+	a, err := s.newAttempt(b, "")
+	if err != nil {
+		return found{}, err
+	}
+	in := newUnitSource(a.player)
+	feeding, stop := context.WithCancel(ctx)
+	fed := &progress{}
+	var wg sync.WaitGroup
+	err = a.player.setState(gst.StatePlaying)
+	if err == nil {
+		wg.Go(func() { t.feed(feeding, in, fed) })
+		err = t.decode(ctx, a, fed)
+	} else {
+		a.drain()
+		if a.failed.happened() {
+			err = a.failed.explain(&a.spec, a.player.found(), false)
+		}
+		err = located(err, t.name)
+	}
+	stop()
+	got := a.player.found()
+	// NULL lets go of a feeder that waits for room, and comes before its end.
+	if serr := a.player.setState(gst.StateNull); a.player.stuck {
+		return got, errors.Join(serr, err) // the feeder may hang too; the process restarts
+	}
+	wg.Wait()
+	in.close()
+	a.sink.close()
+	if cerr := a.player.close(); cerr != nil {
+		return got, errors.Join(cerr, err)
+	}
+	return got, err
+}
+
+// progress is how far a feeder has come.
+type progress struct {
+	mu    sync.Mutex
+	units int  // guarded by mu: given to the decoder since the last picture
+	ended bool // guarded by mu: all of them were given
+}
+
+func (p *progress) given()   { p.mu.Lock(); p.units++; p.mu.Unlock() }
+func (p *progress) decoded() { p.mu.Lock(); p.units = 0; p.mu.Unlock() }
+func (p *progress) end()     { p.mu.Lock(); p.ended = true; p.mu.Unlock() }
+
+func (p *progress) get() (units int, ended bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.units, p.ended
+}
+
+// feed gives the decoder what waits in the queue until there will be no more.
+func (t *track) feed(ctx context.Context, in unitSource, fed *progress) {
+	for {
+		au, ok := t.queue.pop()
+		if ok {
+			if !in.push(au) {
+				return // the pipeline has stopped
+			}
+			fed.given()
+			continue
+		}
+		if t.queue.over() {
+			in.end()
+			fed.end()
+			return
+		}
+		if t.queue.wait(ctx) != nil {
+			return
+		}
+	}
+}
+
+// decode hands over pictures until the end.
+func (t *track) decode(ctx context.Context, a *attempt, fed *progress) error {
+	last := time.Now()
+	for ctx.Err() == nil {
+		p, end, err := a.sink.pull(pollInterval)
+		a.drain()
+		switch {
+		case err != nil:
+			return a.fail(pipeline.Unsupported, err)
+		case p != nil:
+			fed.decoded()
+			a.deliver(ctx, p)
+			last = time.Now()
+			continue
+		case a.failed.happened():
+			return a.failed.explain(&a.spec, a.player.found(), a.frames > 0)
+		case end:
+			return nil
+		}
+		units, ended := fed.get()
+		if units == 0 && !ended {
+			last = time.Now() // it is not the decoder that is silent
+		}
+		if silent := time.Since(last); silent > t.silent && (ended || units >= trackFed) {
+			return a.fail(pipeline.Timeout, fmt.Errorf("the decoder gave no picture for %v", t.silent))
+		}
+	}
+	return context.Cause(ctx)
+}
