@@ -73,7 +73,6 @@ func (s *Sender) Send(ctx context.Context, topic string, payload []byte, qos byt
 		s.drop(0)
 		return s.explain(ctx, err)
 	}
-	s.used = time.Now()
 	return nil
 }
 
@@ -148,15 +147,6 @@ func (s *Sender) explain(ctx context.Context, err error) error {
 		e.Kind, e.Err = pipeline.Timeout, errors.New("it did not answer in time")
 	}
 	return e
-}
-
-// Idle is how long nothing was sent; 0 while something is being sent.
-func (s *Sender) Idle() time.Duration {
-	if !s.mu.TryLock() {
-		return 0
-	}
-	defer s.mu.Unlock()
-	return time.Since(s.used)
 }
 
 // Close takes leave of the broker. The sender can be used again.

@@ -54,8 +54,8 @@ func (s *Store) Destinations(ctx context.Context) ([]Destination, error) {
 }
 
 // DueDeliveries returns up to limit deliveries to a destination that are due
-// at now: those that have been due longest first, or, with inOrder, in the
-// order in which they were kept.
+// at now, fewer when they are large: those that have been due longest first,
+// or, with inOrder, in the order in which they were kept.
 func (s *Store) DueDeliveries(ctx context.Context, kind, to string, now time.Time, inOrder bool, limit int) ([]pipeline.Delivery, error) {
 	order := "due_us, id"
 	if inOrder {
@@ -68,24 +68,29 @@ func (s *Store) DueDeliveries(ctx context.Context, kind, to string, now time.Tim
 	}
 	defer rows.Close()
 	var all []pipeline.Delivery
-	for rows.Next() {
+	for size := 0; size < pageBytes && rows.Next(); {
 		var d pipeline.Delivery
 		var created, expires int64
 		if err := rows.Scan(&d.ID, &d.Kind, &d.To, &d.Body, &created, &expires, &d.Tries, &d.Error); err != nil {
 			return nil, s.explain("read deliveries", err)
 		}
 		d.Created, d.Expires = time.UnixMicro(created).UTC(), time.UnixMicro(expires).UTC()
+		size += len(d.Body)
 		all = append(all, d)
 	}
 	return all, s.explain("read deliveries", rows.Err())
 }
 
-// DeliveryDone forgets a delivery that has arrived. An id that is gone already
-// is passed over.
-func (s *Store) DeliveryDone(ctx context.Context, id int64) error {
-	return s.do(ctx, "forget a delivery that arrived", &op{apply: func(t *txn) error {
-		_, err := t.exec(t.s.stmts.deliveryGone, id)
-		return err
+// DeliveriesDone forgets deliveries that have arrived. Ids that are gone
+// already are passed over.
+func (s *Store) DeliveriesDone(ctx context.Context, ids ...int64) error {
+	return s.do(ctx, "forget deliveries that arrived", &op{size: 8 * len(ids), apply: func(t *txn) error {
+		for _, id := range ids {
+			if _, err := t.exec(t.s.stmts.deliveryGone, id); err != nil {
+				return err
+			}
+		}
+		return nil
 	}})
 }
 

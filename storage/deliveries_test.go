@@ -127,7 +127,7 @@ func TestADeliveryThatFailsIsTriedLater(t *testing.T) {
 		t.Errorf("destinations %+v, %v", places, err)
 	}
 	for _, d := range append(later, later[0], due(t, s, "https://b.example.org", now)[0]) { // one of them twice
-		if err := s.DeliveryDone(t.Context(), d.ID); err != nil {
+		if err := s.DeliveriesDone(t.Context(), d.ID); err != nil {
 			t.Error(err)
 		}
 	}
