@@ -23,6 +23,7 @@ func All() []*workflow.Manifest {
 		lineCounter(1), lineCounter(2),
 		timeInZone(1), timeInZone(2), timeInZone(3),
 		velocity(),
+		pathDeviation(1), pathDeviation(2),
 		stabilizeDetections(),
 	}
 }
