@@ -81,14 +81,6 @@ func (a *axis) place(lo, hi, frame, content, margin, input, values int, nearest 
 	}
 }
 
-// sized is s with n elements, of any value.
-func sized[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
-}
-
 // mask makes the mask of candidate i, whose box in the frame is b: it covers the
 // smallest whole pixels around b.
 //

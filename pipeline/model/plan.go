@@ -3,10 +3,10 @@ package model
 import "perch/pipeline"
 
 // A plan holds what sampling needs to know about one size and kind of picture,
-// and the rows that it is blended into.
+// and the rows that it is blended into. Its memory serves the next plan too: the
+// crops of a frame have a size each.
 type plan struct {
 	Transform
-	padding    Padding // names this plan
 	nv12       bool
 	fx, fy     int // luma samples averaged for one node
 	nodeCols   int
@@ -16,26 +16,26 @@ type plan struct {
 	chromaRows []rowTap
 	luma       []byte    // blended row, see blend.go
 	chroma     [2][]byte // the same: U and V; for NV12 they share their memory
-	boxes      []uint32  // for blendBoxes only
+	boxes      []uint32  // for blendBoxes only, else nil
+	boxRow     []uint32  // its memory
 	block      int       // output columns and rows that share one sample of chroma
 	colours    []uint64  // one row of samples of chroma: sums of colourTables
 	sums       []uint64  // one output row: the same with luma
 }
 
-func newPlan(in *Input, pic pipeline.Picture) plan {
+// lay makes the plan for a picture.
+func (p *plan) lay(in *Input, pic pipeline.Picture) {
 	t := newTransform(in, pic.Width, pic.Height)
-	p := plan{
-		Transform: t,
-		padding:   new(byte),
-		nv12:      pic.Format == pipeline.NV12,
-		fx:        min(boxFactor(float64(pic.Width)/float64(t.Width)), pic.Width),
-		fy:        min(boxFactor(float64(pic.Height)/float64(t.Height)), pic.Height),
-		lumaCols:  make([]tap, t.Width),
-		lumaRows:  make([]rowTap, t.Height),
-		luma:      make([]byte, rowBytes(pic.Width)),
-		sums:      make([]uint64, t.Width),
+	p.Transform = t
+	if nv12 := pic.Format == pipeline.NV12; nv12 != p.nv12 {
+		p.nv12, p.chroma = nv12, [2][]byte{} // the rows share memory in one case only
 	}
+	p.fx = min(boxFactor(float64(pic.Width)/float64(t.Width)), pic.Width)
+	p.fy = min(boxFactor(float64(pic.Height)/float64(t.Height)), pic.Height)
+	p.lumaCols, p.lumaRows = sized(p.lumaCols, t.Width), sized(p.lumaRows, t.Height)
+	p.luma, p.sums = sized(p.luma, rowBytes(pic.Width)), sized(p.sums, t.Width)
 	p.nodeCols = pic.Width / p.fx
+	p.boxes = nil
 	offset := splitOffset
 	if p.fx > 1 || p.fy > 2 {
 		offset = plainOffset
@@ -43,13 +43,14 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 	one := 256 / float64(p.fx*p.fy) // the weights of fx*fy samples add up to 256
 	if p.fx > 2 || p.fy > 2 {
 		one = 256
-		p.boxes = make([]uint32, pic.Width+8)
+		p.boxRow = sized(p.boxRow, pic.Width+8)
+		p.boxes = p.boxRow
 	}
 	full := sited{step: 1}
 	columns(p.lumaCols, pic.Width, t.Width, 1, p.nodeCols, p.fx, full, offset)
 	rows(p.lumaRows, pic.Height, t.Height, 1, pic.Height/p.fy, p.fy, full, one)
 	if in.Colour == Grey {
-		return p
+		return
 	}
 
 	// Where the picture shrinks to half or less, chroma is sampled once for each
@@ -58,9 +59,9 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 	if 2*t.Width <= pic.Width && 2*t.Height <= pic.Height {
 		p.block = 2
 	}
-	p.chromaCols = make([]tap, (t.Width+p.block-1)/p.block)
-	p.chromaRows = make([]rowTap, (t.Height+p.block-1)/p.block)
-	p.colours = make([]uint64, len(p.chromaCols))
+	p.chromaCols = sized(p.chromaCols, (t.Width+p.block-1)/p.block)
+	p.chromaRows = sized(p.chromaRows, (t.Height+p.block-1)/p.block)
+	p.colours = sized(p.colours, len(p.chromaCols))
 	cw, ch := (pic.Width+1)/2, (pic.Height+1)/2
 	centred := sited{step: 2}
 	across := centred
@@ -68,15 +69,15 @@ func newPlan(in *Input, pic pipeline.Picture) plan {
 		across.shift = -0.5
 	}
 	offset = splitOffset
-	p.chroma[0], p.chroma[1] = make([]byte, rowBytes(cw)), make([]byte, rowBytes(cw))
 	if p.nv12 {
 		offset = evenOffset
-		p.chroma[0] = make([]byte, rowBytes(2*cw))
+		p.chroma[0] = sized(p.chroma[0], rowBytes(2*cw))
 		p.chroma[1] = p.chroma[0][oddOffset:]
+	} else {
+		p.chroma[0], p.chroma[1] = sized(p.chroma[0], rowBytes(cw)), sized(p.chroma[1], rowBytes(cw))
 	}
 	columns(p.chromaCols, pic.Width, t.Width, p.block, cw, 1, across, offset)
 	rows(p.chromaRows, pic.Height, t.Height, p.block, ch, 1, centred, 256)
-	return p
 }
 
 // sample returns the colours of output row j, which are valid until the next

@@ -8,9 +8,11 @@ import (
 
 // A Preprocessor samples pictures straight from YUV into the model's input; the
 // package documentation says exactly how. It keeps tables for the last picture
-// size it has seen and allocates only when that changes. It is not safe for
-// concurrent use: each run has its own.
+// size it has seen, and their memory for others: it allocates only when a picture
+// is larger than all before. It is not safe for concurrent use: each run has its
+// own.
 type Preprocessor struct {
+	m      *Model
 	in     Input
 	f32    *[3]*[tableSize]float32
 	u8     *[3]*[tableSize]uint8
@@ -23,7 +25,7 @@ type Preprocessor struct {
 
 // NewPreprocessor returns a Preprocessor for this model's input.
 func (m *Model) NewPreprocessor() *Preprocessor {
-	p := &Preprocessor{in: m.manifest.Input}
+	p := &Preprocessor{m: m, in: m.manifest.Input}
 	switch p.in.Type {
 	case pipeline.Uint8:
 		p.u8 = newTables(&p.in, asUint8)
@@ -45,38 +47,46 @@ func (p *Preprocessor) Len() int { return p.in.Width * p.in.Height * p.in.Colour
 // elements in the model's layout, each (v*scale - mean) / std. It writes all of
 // dst, so that slots of a batch may be shared between cameras.
 func (p *Preprocessor) Fill(dst []float32, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.f32, pic, nil)
+	return fill(p, dst, p.f32, pic, Padding{})
 }
 
-// Padding says for which Preprocessor and size of picture the pad around a
-// picture has been written.
-type Padding *byte
+// Padding says around which rectangle of which model's input the pad has been
+// written.
+type Padding struct {
+	m                        *Model
+	left, top, width, height int
+}
+
+func (p *Preprocessor) padding() Padding {
+	t := &p.plan.Transform
+	return Padding{p.m, t.Left, t.Top, t.Width, t.Height}
+}
 
 // Refill is Fill for memory that keeps what was written to it. padded is what
-// the last Refill of dst returned, by whichever Preprocessor, nil at first:
-// where the pad is there already it is not written again, which for a wide
-// picture is nearly half of dst.
+// the last Refill of dst returned, by whichever Preprocessor, the zero Padding at
+// first: where the pad is there already it is not written again, which for a
+// wide picture is nearly half of dst.
 func (p *Preprocessor) Refill(dst []float32, pic pipeline.Picture, padded Padding) (Transform, Padding, error) {
 	t, err := fill(p, dst, p.f32, pic, padded)
 	if err != nil {
-		return t, nil, err
+		return t, Padding{}, err
 	}
-	return t, p.plan.padding, nil
+	return t, p.padding(), nil
 }
 
 // FillBytes is Fill for uint8 inputs.
 func (p *Preprocessor) FillBytes(dst []uint8, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.u8, pic, nil)
+	return fill(p, dst, p.u8, pic, Padding{})
 }
 
 // FillInt32 is Fill for int32 inputs.
 func (p *Preprocessor) FillInt32(dst []int32, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.i32, pic, nil)
+	return fill(p, dst, p.i32, pic, Padding{})
 }
 
 // FillHalf is Fill for float16 inputs; dst holds the bits of IEEE 754 half floats.
 func (p *Preprocessor) FillHalf(dst []uint16, pic pipeline.Picture) (Transform, error) {
-	return fill(p, dst, p.f16, pic, nil)
+	return fill(p, dst, p.f16, pic, Padding{})
 }
 
 func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pipeline.Picture, padded Padding) (Transform, error) {
@@ -96,7 +106,7 @@ func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pip
 	if p.in.Layout == NHWC {
 		fillInterleaved(p, dst, tables, &pic)
 	} else {
-		fillPlanar(p, dst, tables, &pic, padded != nil && padded == p.plan.padding)
+		fillPlanar(p, dst, tables, &pic, padded == p.padding())
 	}
 	return p.plan.Transform, nil
 }
@@ -105,13 +115,15 @@ func fill[T element](p *Preprocessor, dst []T, tables *[3]*[tableSize]T, pic pip
 func (p *Preprocessor) prepare(pic pipeline.Picture) {
 	pic.Planes, pic.Strides = [3][]byte{}, [3]int{}
 	b := &p.blank
-	if b.Width == pic.Width && b.Height == pic.Height && b.Format == pic.Format &&
-		b.FullRange == pic.FullRange && b.Matrix == pic.Matrix {
+	colours := p.colour != nil && b.FullRange == pic.FullRange && b.Matrix == pic.Matrix
+	if colours && b.Width == pic.Width && b.Height == pic.Height && b.Format == pic.Format {
 		return
 	}
 	p.blank = pic
-	p.plan = newPlan(&p.in, pic)
-	p.colour = newColourTables(pic.Matrix, pic.FullRange, p.in.Colour)
+	p.plan.lay(&p.in, pic)
+	if !colours {
+		p.colour = newColourTables(pic.Matrix, pic.FullRange, p.in.Colour)
+	}
 }
 
 // fillPlanar writes NCHW. Only the rows and columns that the picture fills are

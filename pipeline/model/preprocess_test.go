@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -247,7 +248,18 @@ func TestFillReuse(t *testing.T) {
 	}
 	full := pics[0]
 	full.FullRange = true
-	for i, pic := range append(pics, full, pics[0]) {
+	// Crops of all sizes, whose plans share their memory.
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range 60 {
+		w, h := 1+r.IntN(700), 1+r.IntN(700)
+		crop := pipeline.NewPicture(w, h)
+		if i%3 == 0 {
+			crop = newNV12(w, h)
+		}
+		pics = append(pics, noise(crop, uint64(i)))
+	}
+	all := append(pics, full, pics[0])
+	for i, pic := range all {
 		if _, err := p.Fill(got, pic); err != nil {
 			t.Fatal(err)
 		}
@@ -262,6 +274,15 @@ func TestFillReuse(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { _, _ = p.Fill(got, pics[0]) }); n != 0 {
 		t.Errorf("%v allocations a picture", n)
+	}
+	i420 := slices.DeleteFunc(all, func(pic pipeline.Picture) bool { return pic.Format != pipeline.I420 || pic.FullRange })
+	n := testing.AllocsPerRun(3, func() {
+		for _, pic := range i420 {
+			_, _ = p.Fill(got, pic)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations for crops of %d sizes", n, len(i420))
 	}
 }
 
@@ -315,7 +336,7 @@ func TestRefillWritesThePadWhenItIsNotThere(t *testing.T) {
 	if _, _, err = b.Refill(shared, tall, padded); err != nil || shared[0] != 7 {
 		t.Errorf("the pad was written again: %v, %v", shared[0], err)
 	}
-	if _, p, err := a.Refill(shared, pipeline.Picture{}, padded); err == nil || p != nil {
+	if _, p, err := a.Refill(shared, pipeline.Picture{}, padded); err == nil || p != (Padding{}) {
 		t.Error("a picture without a size was taken")
 	}
 }

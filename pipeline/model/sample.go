@@ -7,7 +7,7 @@ import "unsafe"
 //
 // It runs three times for each pixel, where bounds checks cost as much again: the
 // offsets of taps are those of nodes of the row that they were made for (see
-// columns), which newPlan makes together. The row is little-endian, as every
+// columns), which plan.lay makes together. The row is little-endian, as every
 // processor that Perch is built for.
 func quarter(row unsafe.Pointer, t tap) uint64 {
 	a := uint64(*(*uint16)(unsafe.Add(row, t&tapMask)))

@@ -58,3 +58,11 @@ func rows(taps []rowTap, src, n, block, count, f int, s sited, one float64) {
 		taps[i] = rowTap{a, min(a+1, count-1), uint64(math.Floor(frac*one + 0.5))}
 	}
 }
+
+// sized is s with n elements of any value, in the same memory if it has room.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
