@@ -118,15 +118,12 @@ func digits(s string) (n int, rest string, err error) {
 // append appends a value in the form that is asked for.
 func (p *spec) append(dst []byte, v workflow.Value) ([]byte, error) {
 	f, isNumber := number(v)
-	if isNumber && v.Type() == workflow.Bool && (p.verb == 0 || p.verb == 's') {
-		isNumber = false
-	}
 	if !isNumber || p.verb == 's' {
 		s, err := Text(v)
 		if err != nil {
 			return dst, err
 		}
-		if p.verb != 0 && p.verb != 's' || p.align == '=' || isNumber && p.verb == 's' {
+		if p.verb != 0 && p.verb != 's' || p.align == '=' || isNumber {
 			return dst, fmt.Errorf("%s cannot be written as %q", v.Describe(), p.form())
 		}
 		if p.hasPrec {
