@@ -149,7 +149,8 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 				fs.add(n.fault(f.Name, fmt.Sprintf("parameter %q: %s", s.param, problem), "it takes "+f.takes()))
 			}
 		}
-		s.owned = s.col >= 0 && !e.graph.isRoot(s.col) && e.graph.usersOf(s.col) == 1
+		// A step that runs once per element would draw all of them on one picture.
+		s.owned = s.col >= 0 && s.up == 0 && !e.graph.isRoot(s.col) && e.graph.usersOf(s.col) == 1
 	}
 	u := &unit{m: n.m, name: n.name, ins: p.ins, dim: n.dim, outDim: n.outDim, targets: len(p.targets)}
 	for _, port := range n.ports {
