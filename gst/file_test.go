@@ -107,13 +107,61 @@ func TestRotation(t *testing.T) {
 		if err := play(t, m, lossless(path), &c); err != nil {
 			t.Fatal(err)
 		}
-		if i := c.info(t); i.Rotation != tt.degrees || i.Width != tt.width || i.Height != tt.height || len(c.frames) != testFrames {
+		if i := c.info(t); i.Rotation != tt.degrees || i.FPS != testFPS || i.Width != tt.width || i.Height != tt.height || len(c.frames) != testFrames {
 			t.Errorf("%d: %d frames, %+v", tt.degrees, len(c.frames), i)
 			continue
 		}
 		if v := c.picture.Planes[0][tt.y*c.picture.Strides[0]+tt.x]; v < 180 {
 			t.Errorf("%d: luma at %d,%d is %d, want the bright block", tt.degrees, tt.x, tt.y, v)
 		}
+	}
+}
+
+// Uploads have whatever name their client gave them: what a file is, its content
+// says.
+func TestWrongExtension(t *testing.T) {
+	t.Parallel()
+	m := openMedia(t)
+	for name, rest := range map[string]string{
+		"matroska.mp4": x264 + " ! matroskamux",
+		"avi.mp4":      x264 + " ! avimux",
+		"ts.avi":       x264 + " ! mpegtsmux",
+		"mp4.mkv":      x264 + " ! mp4mux",
+		"webm":         "vp8enc deadline=1 keyframe-max-dist=10 target-bitrate=2000000 ! webmmux",
+	} {
+		path := makeVideo(t, name, rest)
+		info, err := m.Probe(t.Context(), path)
+		if err != nil || info.FPS != testFPS || info.Width != testWidth {
+			t.Errorf("%s: %+v, %v", name, info, err)
+			continue
+		}
+		var c collector
+		if err := play(t, m, lossless(path), &c); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		c.wantAll(t, 1, testFrames)
+	}
+}
+
+// A file that is played as a camera would takes as long as it is, and loses
+// nothing by that.
+func TestRealTime(t *testing.T) {
+	t.Parallel()
+	m := openMedia(t)
+	spec := lossless(makeVideo(t, "clip.mp4", x264+" ! mp4mux"))
+	spec.RealTime = true
+	began := time.Now()
+	var c collector
+	if err := play(t, m, spec, &c); err != nil {
+		t.Fatal(err)
+	}
+	c.wantAll(t, 1, testFrames)
+	if took := time.Since(began); took < (testFrames-2)*time.Second/testFPS {
+		t.Errorf("%d pictures took %v", testFrames, took)
+	}
+	if i := c.info(t); i.Live {
+		t.Errorf("%+v", i)
 	}
 }
 

@@ -24,6 +24,7 @@ typedef struct {
   char *unknown;        // description of a video stream that nothing decodes; ""
   guint videos, others; // RTSP: streams offered
   guint skipped;        // pictures dropped before the first key frame
+  gboolean redirected;  // RTSP: the server sent us elsewhere, where we did not go
 } perch_found;
 
 gboolean perch_init(char **error);
@@ -37,6 +38,7 @@ void perch_tap_download(perch_tap *tap, const char *feature, const char *descrip
 void perch_tap_found(perch_tap *tap, perch_found *out);
 void perch_found_clear(perch_found *f);
 void perch_tap_unref(perch_tap *tap);
+void perch_tap_stay(perch_tap *tap, GstElement *src);
 void perch_tap_attach(perch_tap *tap, GstElement *pipeline);
 
 // A sink hands out the pictures of an appsink.

@@ -14,11 +14,13 @@ struct perch_tap {
   gboolean live, strict;
   char **settings;                  // "name=value" for decoders, NULL-terminated
   char *wanted[PERCH_CODECS];       // decoder to use; NULL: any
+  char *location;                   // where an RTSP source must stay; NULL: anywhere
   char *feature, *download;         // caps feature, and the bin that leads out of it
   GMutex mu;                        // guards what follows
   int codec;
   char *description, *decoder, *orientation, *unknown;
   guint videos, others, skipped;
+  gboolean redirected;
 };
 
 gboolean perch_init(char **error) {
@@ -71,6 +73,7 @@ void perch_tap_unref(perch_tap *t) {
   if (!g_atomic_int_dec_and_test(&t->refs)) return;
   for (int i = 0; i < PERCH_CODECS; i++) g_free(t->wanted[i]);
   g_strfreev(t->settings);
+  g_free(t->location);
   g_free(t->feature);
   g_free(t->download);
   g_free(t->description);
@@ -95,7 +98,7 @@ static char *text(const char *s) { return g_strdup(s ? s : ""); }
 void perch_tap_found(perch_tap *t, perch_found *out) {
   g_mutex_lock(&t->mu);
   *out = (perch_found){t->codec,    text(t->description), text(t->decoder), text(t->orientation), text(t->unknown),
-                       t->videos,   t->others,            t->skipped};
+                       t->videos,   t->others,            t->skipped,       t->redirected};
   g_mutex_unlock(&t->mu);
 }
 
@@ -264,8 +267,31 @@ static gboolean on_stream(GstElement *src, guint num, GstCaps *caps, perch_tap *
   return take;
 }
 
+// before_send stops a session that a server has sent to another place: there the
+// source's location is not the one that it was opened with. The message is an
+// opaque GstRTSPMessage.
+static gboolean before_send(GstElement *src, gpointer message, perch_tap *t) {
+  char *now = NULL;
+  g_object_get(src, "location", &now, NULL);
+  gboolean same = g_strcmp0(now, t->location) == 0;
+  g_free(now);
+  if (!same) {
+    g_mutex_lock(&t->mu);
+    t->redirected = TRUE;
+    g_mutex_unlock(&t->mu);
+  }
+  return same;
+}
+
 static void connect_to(GstElement *e, const char *signal, GCallback f, perch_tap *t) {
   g_signal_connect_data(e, signal, f, tap_ref(t), tap_destroy, 0);
+}
+
+// perch_tap_stay makes an RTSP source refuse to be sent elsewhere. Its location
+// must have been set.
+void perch_tap_stay(perch_tap *t, GstElement *src) {
+  g_object_get(src, "location", &t->location, NULL);
+  connect_to(src, "before-send", G_CALLBACK(before_send), t);
 }
 
 // perch_tap_attach finds the elements "dec", "head" and "src" by name; each may

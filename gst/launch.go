@@ -53,6 +53,7 @@ func (m *Media) newPlan(s *SourceSpec, transport Transport) (*plan, error) {
 		p.launch = "souphttpsrc name=src is-live=true do-timestamp=true ! multipartdemux single-stream=true ! image/jpeg ! " + decode
 		set("src", "location", s.URL)
 		set("src", "timeout", int(math.Ceil(s.OpenTimeout.Seconds())))
+		set("src", "automatic-redirect", !s.NoRedirect)
 		set("src", "retries", 0) // reconnecting is the run's decision
 		setCredentials(s, set)
 	case pipeline.SourceV4L2:

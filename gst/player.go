@@ -125,6 +125,10 @@ func (p *player) close() error {
 	return nil
 }
 
+// stay makes the RTSP source "src", whose location has been set, refuse to be
+// sent elsewhere.
+func (p *player) stay() { C.perch_tap_stay(p.tap, p.nativeElement("src")) }
+
 // A messageKind is one of those that matter here.
 type messageKind int
 
@@ -182,6 +186,7 @@ type found struct {
 	unknown        string
 	videos, others int
 	skipped        int
+	redirected     bool
 }
 
 func (p *player) found() found {
@@ -191,7 +196,7 @@ func (p *player) found() found {
 	return found{
 		codec: codec(f.codec), description: C.GoString(f.description), decoder: C.GoString(f.decoder),
 		orientation: C.GoString(f.orientation), unknown: C.GoString(f.unknown),
-		videos: int(f.videos), others: int(f.others), skipped: int(f.skipped),
+		videos: int(f.videos), others: int(f.others), skipped: int(f.skipped), redirected: f.redirected != 0,
 	}
 }
 

@@ -172,6 +172,9 @@ func (s *source) newAttempt(b *playback, transport Transport) (*attempt, error) 
 	for _, v := range plan.settings {
 		p.set(v.element, v.property, v.value)
 	}
+	if s.spec.NoRedirect && s.spec.Kind == pipeline.SourceRTSP {
+		p.stay()
+	}
 	if s.format != "" {
 		p.set("format", "caps", s.format)
 	}
@@ -203,6 +206,8 @@ func (a *attempt) play(ctx context.Context) error {
 			}
 			last = time.Now()
 			continue
+		case a.player.found().redirected:
+			return a.fail(pipeline.Refused, errors.New("the camera sends its viewers to another address, which was not asked for"))
 		case a.wrongContent() != nil:
 			return a.wrongContent()
 		case a.failed.happened():

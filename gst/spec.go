@@ -33,7 +33,10 @@ type SourceSpec struct {
 	URL                string // rtsp, http; may contain user and password
 	Username, Password string // rtsp, http; override what the URL contains
 	Transport          Transport
-	LatencyMS          int // rtsp: how long to wait for late packets; 0 means 200
+	// NoRedirect is for addresses that somebody has approved: a server that
+	// sends us to another one is an error.
+	NoRedirect bool // rtsp, http
+	LatencyMS  int  // rtsp: how long to wait for late packets; 0 means 200
 
 	Path     string // file
 	Loop     bool   // file: begin again at the end, in real time, time stamps going on
