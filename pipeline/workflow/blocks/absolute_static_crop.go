@@ -17,7 +17,7 @@ func absoluteStaticCrop() *workflow.Manifest {
 			{Name: "width", Required: true, Kinds: workflow.Numbers(), Literal: workflow.IntegerLiteral, MinOpen: true, Doc: "pixels"},
 			{Name: "height", Required: true, Kinds: workflow.Numbers(), Literal: workflow.IntegerLiteral, MinOpen: true, Doc: "pixels"},
 		},
-		Outputs: []workflow.Output{{Name: "crops", Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the rectangle, null if it lies outside of the image"}},
+		Outputs: []workflow.Output{{Name: "crops", Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the rectangle, as far as it lies in the image; null if it has no pixel"}},
 		New: func(p *workflow.Params) (workflow.Block, error) {
 			return &absoluteCropBlock{
 				image: p.In("images"), x: p.In("x_center"), y: p.In("y_center"), width: p.In("width"), height: p.In("height"), name: p.Step(),
@@ -31,20 +31,22 @@ type absoluteCropBlock struct {
 	name                       string
 }
 
+// Run implements [workflow.Block].
 func (b *absoluteCropBlock) Run(c *workflow.Call) error {
 	img, err := c.Image(b.image)
 	if err != nil {
 		return err
 	}
-	var at [4]int
+	var at [4]float64
 	for i, in := range []workflow.In{b.x, b.y, b.width, b.height} {
-		if at[i], err = c.Int(in); err != nil {
+		n, err := c.Int(in)
+		if err != nil {
 			return err
 		}
+		at[i] = float64(n)
 	}
-	r := rect{at[0] - at[2]/2, at[1] - at[3]/2, 0, 0}
-	r.x1, r.y1 = r.x0+at[2], r.y0+at[3]
-	if r = r.clip(img.Picture.Width, img.Picture.Height); r.empty() {
+	r := around(at[0], at[1], at[2], at[3]).clip(img.Picture.Width, img.Picture.Height)
+	if r.empty() {
 		return nil
 	}
 	c.Set(0, workflow.ImageOf(crop(c, img, r, fmt.Sprintf("%s.%d", b.name, c.Index()))))

@@ -10,6 +10,9 @@ func All() []*workflow.Manifest {
 	return []*workflow.Manifest{
 		absoluteStaticCrop(),
 		deltaFilter(),
+		detectionOffset(),
+		dynamicCrop(),
+		relativeStaticCrop(),
 	}
 }
 
