@@ -233,3 +233,17 @@ func (b *twice) Run(c *workflow.Call) error {
 	}
 	return nil
 }
+
+// The output that only Perch has: those without a track as well, and only when
+// somebody reads it.
+func TestTrackerHandsOnEverybody(t *testing.T) {
+	for _, block := range []string{"byte_tracker@v2", "byte_tracker@v3", "trackers_bytetrack@v1"} {
+		h := workflowtest.New(t, spec("test/model@v1", `"type": "roboflow_core/`+block+`", "image": "$inputs.image", "detections": "$steps.source.predictions"`, "all_detections"),
+			nil, workflow.Options{}, nil, All(), []*workflow.Manifest{model([]workflow.Detection{walker(300, .2), walker(0, .9)})})
+		h.Blank()
+		h.Blank()
+		if got := ids(h, "all_detections"); got != "0,1" {
+			t.Errorf("%s: %s", block, got)
+		}
+	}
+}
