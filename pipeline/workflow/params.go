@@ -19,6 +19,8 @@ type Env struct {
 	Log   *slog.Logger
 	// DisableSinks turns every block with an effect outside off.
 	DisableSinks bool
+
+	shared map[string]any // of one run: [Params.Shared]
 }
 
 // withDefaults returns an environment in which nothing is nil.
@@ -27,6 +29,7 @@ func (e *Env) withDefaults() *Env {
 	if e != nil {
 		out = *e
 	}
+	out.shared = map[string]any{}
 	if out.Now == nil {
 		out.Now = time.Now
 	}
@@ -233,6 +236,17 @@ func (p *Params) Uses(m pipeline.ModelID, labels []string) {
 	if p.labels == nil {
 		p.labels = labels
 	}
+}
+
+// Shared returns what the steps of one run have in common under a name. The
+// first step that asks for it makes it.
+func (p *Params) Shared(name string, make func() any) any {
+	v, ok := p.env.shared[name]
+	if !ok {
+		v = make()
+		p.env.shared[name] = v
+	}
+	return v
 }
 
 // Fault makes an error about one field.
