@@ -16,7 +16,8 @@ import (
 // TestMain lets the test binary be perch: the tests run the real program in a
 // process of its own, where its exit status and its memory are its own.
 func TestMain(m *testing.M) {
-	if os.Getenv("PERCH_TEST_BE_PERCH") != "" {
+	builds := len(os.Args) > 1 && os.Args[1] == buildCommand // perch has run itself
+	if os.Getenv("PERCH_TEST_BE_PERCH") != "" || builds {
 		os.Unsetenv("PERCH_TEST_BE_PERCH")
 		main()
 	}
