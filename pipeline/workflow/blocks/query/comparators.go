@@ -115,8 +115,8 @@ func compareFunc(name string) compare {
 
 func numbers(name string, f func(a, b float64) bool) compare {
 	return func(_ *state, a, b workflow.Value) (bool, error) {
-		x, okA := number(a)
-		y, okB := number(b)
+		x, okA := Number(a)
+		y, okB := Number(b)
 		if !okA || !okB {
 			return false, fmt.Errorf("%s compares numbers and is given %s and %s", name, a.Describe(), b.Describe())
 		}
@@ -126,13 +126,13 @@ func numbers(name string, f func(a, b float64) bool) compare {
 
 // inRange reports whether a number is between two others, or equal to one.
 func inRange(_ *state, a, b workflow.Value) (bool, error) {
-	x, ok := number(a)
+	x, ok := Number(a)
 	limits, isList := b.Items()
 	if !ok || !isList || len(limits) != 2 {
 		return false, fmt.Errorf("(Number) in range needs a number and a list of two, [lowest, highest], and is given %s and %s", a.Describe(), b.Describe())
 	}
-	low, okLow := number(limits[0])
-	high, okHigh := number(limits[1])
+	low, okLow := Number(limits[0])
+	high, okHigh := Number(limits[1])
 	if !okLow || !okHigh {
 		return false, fmt.Errorf("(Number) in range: the limits are %s and %s and must be numbers", limits[0].Describe(), limits[1].Describe())
 	}

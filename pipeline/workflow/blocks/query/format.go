@@ -117,7 +117,7 @@ func digits(s string) (n int, rest string, err error) {
 
 // append appends a value in the form that is asked for.
 func (p *spec) append(dst []byte, v workflow.Value) ([]byte, error) {
-	f, isNumber := number(v)
+	f, isNumber := Number(v)
 	if !isNumber || p.verb == 's' {
 		s, err := Text(v)
 		if err != nil {

@@ -122,7 +122,7 @@ func exact(at place) getter {
 func rounded(at place) getter {
 	return func(_ *workflow.Detections, it *workflow.Detection) workflow.Value {
 		x, y := at(it.Box)
-		return workflow.ListOf([]workflow.Value{numberOf(math.RoundToEven(x), true), numberOf(math.RoundToEven(y), true)})
+		return workflow.ListOf([]workflow.Value{NumberOf(math.RoundToEven(x), true), NumberOf(math.RoundToEven(y), true)})
 	}
 }
 

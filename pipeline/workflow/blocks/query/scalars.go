@@ -18,7 +18,7 @@ func buildToNumber(_ *compiler, n node) (op, error) {
 		return nil, err
 	}
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
-		f, ok := number(v)
+		f, ok := Number(v)
 		if s, isStr := v.Str(); isStr {
 			f, ok = parseNumber(s)
 		}
@@ -30,7 +30,7 @@ func buildToNumber(_ *compiler, n node) (op, error) {
 		case math.IsNaN(f) || math.IsInf(f, 0):
 			return v, fmt.Errorf("ToNumber is given %s, which is no whole number", v.Describe())
 		}
-		return numberOf(math.Trunc(f), true), nil
+		return NumberOf(math.Trunc(f), true), nil
 	}, nil
 }
 
@@ -53,11 +53,11 @@ func buildRound(_ *compiler, n node) (op, error) {
 		return nil, err
 	}
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
-		f, ok := number(v)
+		f, ok := Number(v)
 		if !ok {
 			return v, fmt.Errorf("NumberRound is given %s, which is no number", v.Describe())
 		}
-		return numberOf(round(f, int(digits)), whole(v)), nil
+		return NumberOf(round(f, int(digits)), whole(v)), nil
 	}, nil
 }
 
@@ -87,11 +87,11 @@ func buildMultiply(_ *compiler, n node) (op, error) {
 	}
 	by, _ := other.Float()
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
-		f, ok := number(v)
+		f, ok := Number(v)
 		if !ok {
 			return v, fmt.Errorf("Multiply is given %s, which is no number", v.Describe())
 		}
-		return numberOf(f*by, whole(v) && whole(other)), nil
+		return NumberOf(f*by, whole(v) && whole(other)), nil
 	}, nil
 }
 
@@ -105,7 +105,7 @@ func buildDivide(_ *compiler, n node) (op, error) {
 		return nil, &Error{n.at("other"), "it is 0, and nothing can be divided by that", "it takes any other number"}
 	}
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
-		f, ok := number(v)
+		f, ok := Number(v)
 		if !ok {
 			return v, fmt.Errorf("Divide is given %s, which is no number", v.Describe())
 		}

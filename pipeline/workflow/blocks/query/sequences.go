@@ -119,11 +119,11 @@ func buildNumeric(_ *compiler, n node) (op, error) {
 		}
 		best, sum, integer := 0, 0.0, true
 		for i, item := range items {
-			f, ok := number(item)
+			f, ok := Number(item)
 			if !ok {
 				return v, fmt.Errorf("NumericSequenceAggregate: element %d is %s, which is no number", i+1, item.Describe())
 			}
-			g, _ := number(items[best])
+			g, _ := Number(items[best])
 			if function == 0 && f < g || function == 1 && f > g {
 				best = i
 			}
@@ -131,7 +131,7 @@ func buildNumeric(_ *compiler, n node) (op, error) {
 			integer = integer && whole(item)
 		}
 		if function == 2 {
-			return numberOf(sum, integer), nil
+			return NumberOf(sum, integer), nil
 		}
 		return items[best], nil
 	}, nil

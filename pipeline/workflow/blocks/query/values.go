@@ -8,8 +8,8 @@ import (
 	"perch/pipeline/workflow"
 )
 
-// number returns a number: a boolean is 0 or 1.
-func number(v workflow.Value) (f float64, ok bool) {
+// Number returns a number as Python counts: a boolean is 0 or 1.
+func Number(v workflow.Value) (f float64, ok bool) {
 	if b, isBool := v.Bool(); isBool {
 		if b {
 			f = 1
@@ -22,8 +22,8 @@ func number(v workflow.Value) (f float64, ok bool) {
 // whole reports whether a number counts as an integer.
 func whole(v workflow.Value) bool { return v.Type() == workflow.Integer || v.Type() == workflow.Bool }
 
-// numberOf makes an integer if it shall be one and is one exactly.
-func numberOf(f float64, integer bool) workflow.Value {
+// NumberOf makes an integer if it shall be one and is one exactly, else a float.
+func NumberOf(f float64, integer bool) workflow.Value {
 	if integer && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
 		return workflow.IntOf(int64(f))
 	}
@@ -35,8 +35,8 @@ func (st *state) equal(a, b workflow.Value) (bool, error) {
 	if err := st.spend(1); err != nil {
 		return false, err
 	}
-	x, xn := number(a)
-	y, yn := number(b)
+	x, xn := Number(a)
+	y, yn := Number(b)
 	if xn && yn {
 		return x == y, nil
 	}
@@ -81,7 +81,7 @@ func (st *state) equal(a, b workflow.Value) (bool, error) {
 
 // truth is Python's bool().
 func truth(v workflow.Value) bool {
-	if f, ok := number(v); ok {
+	if f, ok := Number(v); ok {
 		return f != 0
 	}
 	if n, ok := length(v); ok {
