@@ -50,6 +50,7 @@ type client struct {
 	uploads  chan struct{}
 	closed   chan struct{}
 	answer   string
+	hearing  chan struct{} // closed when a deaf client is closed
 }
 
 // kit says what a client offers.
@@ -90,7 +91,7 @@ func newClient(t testing.TB, k kit) *client {
 	}
 	c := &client{
 		t: t, pc: pc, messages: make(chan message, 4096), echoes: make(chan []byte, 16), packets: make(chan *rtp.Packet, 1<<14),
-		opened: make(chan struct{}), uploads: make(chan struct{}), closed: make(chan struct{}),
+		opened: make(chan struct{}), uploads: make(chan struct{}), closed: make(chan struct{}), hearing: make(chan struct{}),
 	}
 	pc.OnConnectionStateChange(func(s pion.PeerConnectionState) {
 		if s == pion.PeerConnectionStateClosed || s == pion.PeerConnectionStateFailed {
@@ -162,10 +163,9 @@ func (c *client) offerVideo(k kit) {
 // hear puts chunks together.
 func (c *client) hear(deaf bool) func(pion.DataChannelMessage) {
 	parts := map[uint32][]byte{}
-	block := make(chan struct{})
 	return func(m pion.DataChannelMessage) {
 		if deaf {
-			<-block
+			<-c.hearing
 		}
 		if m.IsString || len(m.Data) < 12 {
 			c.t.Errorf("a message of %d bytes, text: %v", len(m.Data), m.IsString)
@@ -189,7 +189,14 @@ func (c *client) hear(deaf bool) func(pion.DataChannelMessage) {
 	}
 }
 
-func (c *client) close() { _ = c.pc.GracefulClose() }
+func (c *client) close() {
+	select {
+	case <-c.hearing:
+	default:
+		close(c.hearing)
+	}
+	_ = c.pc.GracefulClose()
+}
 
 func (c *client) offer() string {
 	c.t.Helper()
