@@ -56,11 +56,12 @@ func newAppliance(t testing.TB, codecs ...pipeline.Codec) *appliance {
 	a.status = api.Status{
 		Device: "jetson-yard", Version: "0.1.0", StartedAt: now.Add(-75 * time.Hour), UptimeS: 75 * 3600,
 		Platform: api.Platform{Name: "software", Decoders: map[string]string{"H.264": "avdec_h264"}, Encoders: map[string]string{"VP8": "vp8enc"}},
-		Models:   []api.Model{{ID: "nanodet-plus-m-416", Digest: "sha256:00", Task: "detect", Classes: 80, State: "ready", Provider: "cpu"}},
-		Storage:  api.Storage{OK: true, Path: "/var/lib/perch/perch.db", Bytes: 48 << 20, Runs: 214},
-		Disk:     api.Disk{Path: "/var/lib/perch", FreeBytes: 41e9, TotalBytes: 64e9},
-		MQTT:     api.MQTT{Enabled: true, Connected: true, Broker: "tcp://127.0.0.1:1883", Since: now},
-		Clock:    api.Clock{Now: now, Trusted: true, BootID: "b"},
+		Models: []api.Model{{ID: "nanodet-plus-m-416", Digest: "sha256:00", Task: "detect", Classes: 80, State: "ready", Provider: "cpu",
+			Warmup: &pipeline.ModelState{State: pipeline.ModelBuilding, Provider: "cpu", Target: "tensorrt", ElapsedS: 95, ExpectedS: 300}}},
+		Storage: api.Storage{OK: true, Path: "/var/lib/perch/perch.db", Bytes: 48 << 20, Runs: 214},
+		Disk:    api.Disk{Path: "/var/lib/perch", FreeBytes: 41e9, TotalBytes: 64e9},
+		MQTT:    api.MQTT{Enabled: true, Connected: true, Broker: "tcp://127.0.0.1:1883", Since: now},
+		Clock:   api.Clock{Now: now, Trusted: true, BootID: "b"},
 	}
 	a.cameras = []api.Camera{
 		{

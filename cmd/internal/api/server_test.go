@@ -267,6 +267,8 @@ func TestMetrics(t *testing.T) {
 		`perch_camera_objects{camera="yard",class="od\"d"} 2`,
 		`perch_camera_decoder_info{camera="yard",decoder="avdec_h264",fallback="yes",hardware="no"} 1`,
 		`perch_model_info{lesser="no",model="nanodet-plus-m-416",provider="cpu",state="ready"} 1`,
+		`perch_model_warmup_info{model="nanodet-plus-m-416",state="building engine",target="tensorrt"} 1`,
+		`perch_model_warmup_elapsed_seconds{model="nanodet-plus-m-416"} 95`, `perch_model_warmup_expected_seconds{model="nanodet-plus-m-416"} 300`,
 		`perch_model_busy_seconds_total{model="nanodet-plus-m-416"} 1.5`, `perch_storage_ok 1`, `perch_storage_results_total 100`,
 		`perch_mqtt_connected 1`, `perch_mqtt_confirmed_total 77`, `perch_mqtt_waiting 3`, `perch_viewer_offers_total{outcome="accepted"} 0`,
 		`perch_preview_encoders{camera="yard"} 1`, `perch_runs_ended_total{reason="end_of_stream"} 6`, `go_goroutines `, `process_open_fds `,
