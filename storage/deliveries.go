@@ -11,8 +11,11 @@ import (
 	"perch/pipeline"
 )
 
+// MaxDelivery is how many bytes the body of a delivery may have. A larger one
+// is given up at once.
+const MaxDelivery = 8 << 20
+
 const (
-	maxDelivery   = 8 << 20           // bytes of one body
 	defaultExpiry = 24 * time.Hour    // of deliveries that do not say
 	failedKind    = "delivery.failed" // event of what is given up
 	evictShare    = 100               // of what a destination has waiting, one in so many goes when there is no room
@@ -167,9 +170,9 @@ func (t *txn) addDeliveries(frame int64, all []pipeline.Delivery) error {
 			expires = created.Add(defaultExpiry)
 		}
 		t.deliveries++
-		if len(d.Body) > maxDelivery {
+		if len(d.Body) > MaxDelivery {
 			f := failedDelivery{Sink: d.Kind, To: d.To, Why: givenUpSize, Count: 1, Oldest: created.UTC(),
-				Error: fmt.Sprintf("it has %d bytes, the most is %d", len(d.Body), maxDelivery)}
+				Error: fmt.Sprintf("it has %d bytes, the most is %d", len(d.Body), MaxDelivery)}
 			if err := t.noteGivenUp(f, frame); err != nil {
 				return err
 			}

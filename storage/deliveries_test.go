@@ -149,7 +149,7 @@ func TestGivingUpIsAnEvent(t *testing.T) {
 	}})
 	begin(t, s, startOf("R1"))
 	huge := hook(2, hookURL)
-	huge.Body = make([]byte, maxDelivery+1)
+	huge.Body = make([]byte, MaxDelivery+1)
 	owe(t, s, "R1", 7, hook(0, hookURL), hook(1, hookURL), huge)
 	drained(t, s)
 	all := due(t, s, hookURL, epoch.Add(time.Minute))

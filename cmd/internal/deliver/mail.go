@@ -9,6 +9,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
 
 	"perch/pipeline"
@@ -22,7 +23,7 @@ type MailServer struct {
 	Port     int    `json:"port"`
 	Username string `json:"username,omitempty"` // "": no login
 	Password string `json:"password,omitempty"`
-	From     string `json:"from"` // the sender's address
+	From     string `json:"from"` // the sender's address, of the envelope
 	// Plain does without encryption on other ports than 465.
 	Plain bool `json:"plain,omitempty"`
 }
@@ -31,7 +32,7 @@ type MailServer struct {
 type Letter struct {
 	Server  *MailServer   `json:"server,omitempty"` // nil: the device's own
 	To      []string      `json:"to"`               // addresses, those of Cc and Bcc included
-	Text    []byte        `json:"text"`             // header and body, RFC 5322, without a From
+	Text    []byte        `json:"text"`             // header and body, RFC 5322
 	Timeout time.Duration `json:"timeout,omitempty"`
 	Guarded bool          `json:"guarded,omitempty"` // only where the guard allows; not for the device's own server
 }
@@ -45,7 +46,25 @@ func (l *Letter) Delivery(created time.Time, keep time.Duration) (pipeline.Deliv
 	return owed(Mail, to, l, created, keep)
 }
 
+// Check says why the letter can never be sent.
+func (l *Letter) Check() error {
+	switch s := l.Server; {
+	case len(l.To) == 0:
+		return errors.New("it has no recipient")
+	case s == nil:
+		return nil
+	case s.Host == "" || net.ParseIP(s.Host) == nil && strings.ContainsAny(s.Host, "/@: \r\n"):
+		return errors.New("the name of the mail server is not the name of a host")
+	case !strings.Contains(s.From, "@"):
+		return errors.New("the sender is not an address")
+	}
+	return nil
+}
+
 func (w *Worker) sendLetter(ctx context.Context, l *Letter) error {
+	if err := l.Check(); err != nil {
+		return final(pipeline.BadInput, err)
+	}
 	s, guarded := l.Server, l.Guarded
 	if s == nil {
 		s, guarded = &w.opt.Server, false
@@ -115,7 +134,7 @@ func (w *Worker) handIn(conn net.Conn, s *MailServer, l *Letter) error {
 		}
 	}
 	if accepted > 0 {
-		if err := data(c, s.From, l.Text); err != nil {
+		if err := data(c, l.Text); err != nil {
 			return err
 		}
 		c.Quit() // the mail has been accepted, whatever is said now
@@ -126,12 +145,9 @@ func (w *Worker) handIn(conn net.Conn, s *MailServer, l *Letter) error {
 	return nil
 }
 
-func data(c *smtp.Client, from string, text []byte) error {
+func data(c *smtp.Client, text []byte) error {
 	w, err := c.Data()
 	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(w, "From: <%s>\r\n", from); err != nil {
 		return err
 	}
 	if _, err := w.Write(text); err != nil {

@@ -50,7 +50,23 @@ func (p *Post) Delivery(created time.Time, keep time.Duration) (pipeline.Deliver
 	return owed(Slack, to, p, created, keep)
 }
 
+// Check says why the post can never be sent.
+func (p *Post) Check() error {
+	switch {
+	case p.Token == "" || strings.ContainsAny(p.Token, " \t\r\n"):
+		return errors.New("the token is empty or has spaces")
+	case p.Incoming() && len(p.Files) > 0:
+		return errors.New("an incoming webhook of Slack takes no attachments; use the token of a bot")
+	case !p.Incoming() && p.Channel == "":
+		return errors.New("it has no channel")
+	}
+	return nil
+}
+
 func (w *Worker) sendPost(ctx context.Context, p *Post) error {
+	if err := p.Check(); err != nil {
+		return final(pipeline.BadInput, err)
+	}
 	if p.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.Timeout)
@@ -85,9 +101,6 @@ func (w *Worker) sendPost(ctx context.Context, p *Post) error {
 }
 
 func (w *Worker) sendIncoming(ctx context.Context, p *Post) error {
-	if len(p.Files) > 0 {
-		return final(pipeline.Unsupported, errors.New("an incoming webhook of Slack takes no attachments; use a token"))
-	}
 	b := jsonBody(map[string]any{"text": p.Text})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Token, bytes.NewReader(b.data))
 	if err != nil {
