@@ -86,7 +86,11 @@ func (d *Drawer) blurPlane(pl plane, r rect, kernel, half int, keep *region) {
 	rows, sums := d.rows[:w*h], d.sums[:w]
 	back, ahead := kernel/2, kernel-kernel/2 // the window is [i-back, i+ahead)
 	for y := range h {
-		slide(rows[y*w:][:w], pl.pix[(r.y0+y)*pl.stride+r.x0*pl.step:], pl.step, back, ahead)
+		src := pl.pix[(r.y0+y)*pl.stride+r.x0*pl.step:]
+		if pl.step != 1 {
+			src = d.packed(src, w, pl.step)
+		}
+		slide(rows[y*w:][:w], src[:w], back, ahead)
 	}
 	clear(sums)
 	for y := range min(ahead-1, h) {
@@ -101,6 +105,13 @@ func (d *Drawer) blurPlane(pl plane, r rect, kernel, half int, keep *region) {
 		}
 		m := meanOf(min(y+ahead, h) - max(y-back, 0))
 		dst := pl.pix[(r.y0+y)*pl.stride+r.x0*pl.step:]
+		if keep == nil && pl.step == 1 {
+			dst = dst[:w]
+			for x, sum := range sums {
+				dst[x] = m.of(sum)
+			}
+			continue
+		}
 		for x, sum := range sums {
 			if keep == nil || keep.has((r.x0+x)<<half, (r.y0+y)<<half) {
 				dst[x*pl.step] = m.of(sum)
@@ -109,27 +120,46 @@ func (d *Drawer) blurPlane(pl plane, r rect, kernel, half int, keep *region) {
 	}
 }
 
+// packed copies every step-th byte of a row.
+func (d *Drawer) packed(src []uint8, w, step int) []uint8 {
+	if cap(d.line) < w {
+		d.line = make([]uint8, w)
+	}
+	out := d.line[:w]
+	for x := range out {
+		out[x] = src[x*step]
+	}
+	return out
+}
+
 // slide writes the means of a row's windows.
-func slide(dst []uint8, src []byte, step, back, ahead int) {
+func slide(dst, src []uint8, back, ahead int) {
 	w := len(dst)
 	var sum uint32
-	for x := range min(ahead-1, w) {
-		sum += uint32(src[x*step])
+	for _, v := range src[:min(ahead-1, w)] {
+		sum += uint32(v)
 	}
-	whole := meanOf(back + ahead)
-	for x := range dst {
-		if in := x + ahead - 1; in < w {
-			sum += uint32(src[in*step])
+	// Where the window is cut its size changes from sample to sample.
+	edge := func(x0, x1 int) {
+		for x := x0; x < x1; x++ {
+			if in := x + ahead - 1; in < w {
+				sum += uint32(src[in])
+			}
+			if out := x - back - 1; out >= 0 {
+				sum -= uint32(src[out])
+			}
+			dst[x] = meanOf(min(x+ahead, w) - max(x-back, 0)).of(sum)
 		}
-		if out := x - back - 1; out >= 0 {
-			sum -= uint32(src[out*step])
-		}
-		m := whole
-		if n := min(x+ahead, w) - max(x-back, 0); n < back+ahead {
-			m = meanOf(n)
-		}
-		dst[x] = m.of(sum)
 	}
+	x0 := min(back+1, w)
+	x1 := max(w-ahead+1, x0)
+	edge(0, x0)
+	m := meanOf(back + ahead)
+	for i, out := range src[:x1-x0] { // out is at x-back-1, and x begins at back+1
+		sum += uint32(src[x0+ahead-1+i]) - uint32(out)
+		dst[x0+i] = m.of(sum)
+	}
+	edge(x1, w)
 }
 
 func addRow(sums []uint32, row []uint8) {

@@ -128,3 +128,26 @@ func TestHues(t *testing.T) {
 		}
 	}
 }
+
+func TestSlideIsTheMeanOfEachWindow(t *testing.T) {
+	for w := 1; w < 24; w++ {
+		src, dst := make([]uint8, w), make([]uint8, w)
+		for i := range src {
+			src[i] = uint8(i*97 + 31)
+		}
+		for kernel := 1; kernel < 50; kernel++ {
+			back, ahead := kernel/2, kernel-kernel/2
+			slide(dst, src, back, ahead)
+			for x := range dst {
+				sum, n := 0, 0
+				for i := max(x-back, 0); i < min(x+ahead, w); i++ {
+					sum += int(src[i])
+					n++
+				}
+				if want := uint8((sum + n/2) / n); dst[x] != want {
+					t.Fatalf("%d samples, kernel %d: %d at %d, want %d", w, kernel, dst[x], x, want)
+				}
+			}
+		}
+	}
+}

@@ -36,6 +36,8 @@ func everything(d *Drawer, p pipeline.Picture, q []pipeline.Point) {
 		d.Blur(p, a, 15)
 		d.Pixelate(p, a, 20)
 	}
+	d.Enlarge(p, b, p, pipeline.Box{X0: q[1].Y, Y0: q[0].X, X1: b.X1, Y1: 9})
+	d.Enlarge(p, pipeline.Box{X1: 20, Y1: 30}, p, b)
 	var h Heat
 	h.Add(p, q, 40)
 	h.Add(p, q, b.X1)

@@ -40,7 +40,9 @@ type Drawer struct {
 	soft         stencil           // of a shape with soft edges
 	shape, taken region            // of areas
 	rows         []uint8           // of a blur, between its two passes
+	line         []uint8           // one row that a blur begins with
 	sums         []uint32          // of a blur's columns
+	steps        []step            // of a picture that is enlarged
 
 	drawn, skipped atomic.Uint64
 }
