@@ -1,5 +1,5 @@
-// Package draw burns boxes, labels and lines into pictures, in the decoder's
-// own YUV. It is pure Go.
+// Package draw burns boxes, labels, shapes, tinted areas and text into pictures,
+// in the decoder's own YUV. It is pure Go.
 package draw
 
 import (
