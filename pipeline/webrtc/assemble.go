@@ -162,12 +162,16 @@ func (a *assembler) finish(units []pipeline.AccessUnit) []pipeline.AccessUnit {
 	return append(units, u)
 }
 
-// flush hands out what is in hand at the end of the track.
-func (a *assembler) flush() []pipeline.AccessUnit {
-	if !a.open || len(a.waiting) > 0 {
-		return nil
+// flush hands out what is left at the end of the track.
+func (a *assembler) flush() (units []pipeline.AccessUnit) {
+	for len(a.waiting) > 0 {
+		a.skip()
+		units = a.drain(units)
 	}
-	return a.finish(nil)
+	if a.open {
+		units = a.finish(units)
+	}
+	return units
 }
 
 // takeDamaged returns how many pictures were left out since it was last called.

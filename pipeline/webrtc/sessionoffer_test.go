@@ -3,6 +3,7 @@ package webrtc_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -249,5 +250,34 @@ func TestPlacesForSessions(t *testing.T) {
 	}
 	if _, _, err := s.OpenSession(t.Context(), req); pipeline.KindOf(err) != pipeline.Gone {
 		t.Errorf("on a closed server: %v", err)
+	}
+}
+
+func TestOffersOfRealClients(t *testing.T) {
+	for _, c := range []struct {
+		file      string
+		ours      []pipeline.Codec
+		codec     string
+		direction string
+	}{
+		{"chromium.sdp", nil, "VP8/90000", "sendonly"},
+		{"chromium.sdp", []pipeline.Codec{pipeline.CodecH264}, "profile-level-id=42e01f", "sendonly"},
+		{"aiortc.sdp", nil, "VP8/90000", "sendrecv"},
+		{"aiortc.sdp", []pipeline.Codec{pipeline.CodecH264}, "profile-level-id=42e01f", "sendrecv"},
+	} {
+		offer, err := os.ReadFile("testdata/" + c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := sessions(t, webrtc.SessionOptions{Codecs: c.ours})
+		v, answer, err := s.OpenSession(t.Context(), webrtc.SessionRequest{Type: "offer", SDP: string(offer)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		video := section(t, answer, "video")
+		if !strings.Contains(video, c.codec) || !strings.Contains(video, "a="+c.direction+"\r\n") || !strings.Contains(section(t, answer, "application"), "a=mid:1") {
+			t.Errorf("%s is answered with\n%s", c.file, answer)
+		}
+		v.Close()
 	}
 }
