@@ -32,7 +32,7 @@ func (s *Store) explain(op string, err error) error {
 func hint(err error, dir string) string {
 	switch {
 	case errors.Is(err, errNewer):
-		return "install that version of Perch again, or give this one another data folder"
+		return "install that version of Perch again, or give this one another data folder" + wayBack(dir)
 	case errors.Is(err, errForeign):
 		return "give Perch a data folder of its own"
 	case errors.Is(err, fs.ErrPermission):

@@ -76,12 +76,8 @@ func checkVersion(ctx context.Context, db *sql.DB, exact bool) error {
 }
 
 // migrate applies the numbered files that the database does not have yet, each
-// in a transaction of its own. They only ever add, so that an older Perch can
-// be brought back by restoring its binary before the first new write.
+// in a transaction of its own. They only ever add.
 func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-	if err := checkVersion(ctx, db, false); err != nil {
-		return err
-	}
 	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted
 	if err != nil {
 		return err

@@ -153,6 +153,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	s.stop = stop
 	s.wg.Go(s.write)
 	s.wg.Go(func() { s.watchOutbox(ctxWatch) })
+	s.wg.Go(func() { s.expireCopies(ctxWatch) })
 	if err := s.recoverRuns(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -173,7 +174,7 @@ func (s *Store) openToWrite(ctx context.Context) error {
 	if s.w, err = openDB(s.path, "rwc", 1); err != nil {
 		return err
 	}
-	if err := migrate(ctx, s.w, s.opt.Log); err != nil {
+	if err := s.upgradeSchema(ctx); err != nil {
 		return err
 	}
 	if s.owner, err = newOwner(filepath.Dir(s.path)); err != nil {
