@@ -80,10 +80,15 @@ func (a *app) open(ctx context.Context) error {
 	if err := a.openViewing(); err != nil {
 		return err
 	}
+	var check func(context.Context, string) (string, error)
 	if a.cfg.Sessions.Enabled {
 		if a.session, err = a.newSessions(); err != nil {
 			return err
 		}
+		check = a.session.guard.Check
+	}
+	if err := a.openDeliveries(check); err != nil {
+		return err
 	}
 	if err := a.openTelling(); err != nil {
 		return err
@@ -146,6 +151,7 @@ func (a *app) run(ctx context.Context) error {
 	}
 	inner.Go(func() { failOn(fail, a.watchdog(ctx)) })
 	inner.Go(func() { failOn(fail, a.warm.Run(ctx)) })
+	inner.Go(func() { a.deliveries.Run(ctx) })
 	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras))))
 
 	<-ctx.Done()

@@ -18,6 +18,7 @@ import (
 
 	"perch/cmd/internal/clock"
 	"perch/cmd/internal/config"
+	"perch/cmd/internal/deliver"
 	"perch/cmd/internal/models"
 	"perch/gst"
 	"perch/pipeline"
@@ -36,6 +37,8 @@ type parts struct {
 	media  *gst.Media
 	models *models.Registry
 	ids    *ids
+	// deliveries sends what workflows owe to others; nil while none may run.
+	deliveries *deliver.Worker
 	// onModel is called with each model that was loaded; nil is not called.
 	onModel func(models.Upgradable)
 

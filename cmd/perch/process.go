@@ -100,6 +100,9 @@ func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdo
 	if err := p.openStore(ctx); err != nil {
 		return err
 	}
+	if err := p.openDeliveries(nil); err != nil {
+		return err
+	}
 	var first error
 	for i, file := range files {
 		if ctx.Err() != nil {
@@ -117,6 +120,9 @@ func (f *processFlags) run(ctx context.Context, g *globals, files []string, stdo
 				break
 			}
 		}
+	}
+	if err := p.settleDeliveries(ctx, deliverLimit); err != nil {
+		fmt.Fprintln(stderr, "perch: warning:", err)
 	}
 	// The records are safe; a broker that is away does not undo that.
 	if err := p.deliver(ctx); err != nil {

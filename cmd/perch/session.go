@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"perch/cmd/internal/api"
+	"perch/cmd/internal/blocks"
 	"perch/cmd/internal/guard"
 	"perch/gst"
 	"perch/pipeline"
@@ -86,7 +87,11 @@ func (a *app) sessionOptions() api.SessionOptions {
 }
 
 // sessionLibrary returns the blocks that workflows of clients may use.
-func (s *sessions) sessionLibrary(ctx context.Context) *workflow.Library { return s.library(ctx) }
+func (s *sessions) sessionLibrary(ctx context.Context) *workflow.Library {
+	opt := s.blockOptions(modelSource{ctx: ctx, reg: s.models})
+	opt.Sinks.Guarded = true
+	return blocks.Library(opt)
+}
 
 // peerOptions are what the configuration says of sessions' connections.
 func (a *app) peerOptions() webrtc.SessionOptions {
@@ -139,9 +144,16 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 			cancel(nil)
 		}
 	}()
-	source, err := s.sessionSource(ctx, runCtx, req)
+	source, err := s.sessionSource(ctx, req)
 	if err != nil {
 		return "", err
+	}
+	if opened, ok := source.(interface{ Close() }); ok {
+		defer func() {
+			if !begun {
+				opened.Close()
+			}
+		}()
 	}
 	peer, answer, err := s.webrtc.OpenSession(ctx, webrtc.SessionRequest{
 		Type: req.Offer.Type, SDP: req.Offer.SDP, ICEServers: iceServers(req.ICEServers), Realtime: req.Realtime,
@@ -304,7 +316,7 @@ func (s *sessions) sessionWorkflow(w api.SessionWorkflow) ([]byte, error) {
 
 // sessionSource returns the pictures that the device itself must get; nil when
 // the client brings them. It is open, or the request fails.
-func (s *sessions) sessionSource(ctx, runCtx context.Context, req api.SessionRequest) (pipeline.Source, error) {
+func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (pipeline.Source, error) {
 	c := s.cfg.Sessions
 	kind, address := pipeline.SourceRTSP, req.RTSPURL
 	if address == "" {
@@ -313,9 +325,9 @@ func (s *sessions) sessionSource(ctx, runCtx context.Context, req api.SessionReq
 	if address == "" {
 		return nil, nil
 	}
-	var err error
+	trusted, err := false, error(nil)
 	if c.RTSPPlaceholder != "" && address == c.RTSPPlaceholder {
-		address = c.RTSPPlaceholderURL.Reveal()
+		trusted, address = true, c.RTSPPlaceholderURL.Reveal()
 	} else if address, err = s.guard.Check(ctx, address); err != nil {
 		return nil, &api.ConfigurationError{Message: err.Error() + ". The device's administrator can allow it with sessions.allow_urls."}
 	}
@@ -324,22 +336,18 @@ func (s *sessions) sessionSource(ctx, runCtx context.Context, req api.SessionReq
 		pace = pipeline.Realtime
 	}
 	spec := gst.SourceSpec{
-		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true,
+		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted,
 		OpenTimeout: time.Duration(c.RTSPTimeout), StallTimeout: time.Duration(c.RTSPTimeout),
 	}
-	open := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
-	src, err := open()
+	opened, err := s.media.OpenSource(ctx, spec)
 	if err != nil {
 		return nil, &api.SourceError{Err: err}
 	}
-	if c.Reconnect {
-		src = &persistent{first: src, open: open, log: s.log}
+	if !c.Reconnect {
+		return opened, nil
 	}
-	early := newEarly(src, s.wg.Go)
-	if err := early.opened(ctx, runCtx); err != nil {
-		return nil, &api.SourceError{Err: err}
-	}
-	return early, nil
+	again := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
+	return &persistent{first: opened, open: again, log: s.log}, nil
 }
 
 // checkOutputs refuses names that the workflow does not have.

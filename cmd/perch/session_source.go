@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"perch/pipeline"
@@ -59,84 +57,6 @@ func (o *boundedOutlet) check(width, height int) bool {
 	return o.err == nil
 }
 
-// early plays a source before its run begins, so that a camera which cannot be
-// opened is found out while the client still waits for its answer. Pictures
-// that come before the run are let go.
-type early struct {
-	pipeline.Source
-	spawn func(func())
-	info  chan pipeline.StreamInfo // one element
-	ended chan struct{}
-	err   error // once ended is closed
-	stop  context.CancelCauseFunc
-
-	mu  sync.Mutex
-	out pipeline.Outlet // guarded by mu; nil until the run has begun
-	ctx context.Context // guarded by mu; of the run
-}
-
-func newEarly(src pipeline.Source, spawn func(func())) *early {
-	return &early{Source: src, spawn: spawn, info: make(chan pipeline.StreamInfo, 1), ended: make(chan struct{})}
-}
-
-// opened starts the source, which plays until runCtx is done, and waits until
-// it is open.
-func (e *early) opened(ctx, runCtx context.Context) error {
-	playCtx, cancel := context.WithCancelCause(runCtx)
-	e.stop = cancel
-	open := make(chan struct{})
-	e.spawn(func() {
-		defer close(e.ended)
-		defer cancel(nil)
-		e.err = e.Source.Run(playCtx, &earlyOutlet{e: e, open: open})
-	})
-	select {
-	case <-open:
-		return nil
-	case <-e.ended:
-		if e.err == nil {
-			return errors.New("the source ended before it showed a picture")
-		}
-		return e.err
-	case <-ctx.Done():
-		cancel(context.Cause(ctx))
-		<-e.ended
-		return &pipeline.Error{Op: "open", On: e.ID().Name, Kind: pipeline.Timeout, Err: context.Cause(ctx)}
-	}
-}
-
-// Run implements [pipeline.Source].
-func (e *early) Run(ctx context.Context, out pipeline.Outlet) error {
-	out.Opened(<-e.info)
-	e.mu.Lock()
-	e.out, e.ctx = out, ctx
-	e.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { e.stop(context.Cause(ctx)) })()
-	<-e.ended
-	return e.err
-}
-
-type earlyOutlet struct {
-	e    *early
-	open chan struct{}
-}
-
-func (o *earlyOutlet) Opened(info pipeline.StreamInfo) {
-	o.e.info <- info
-	close(o.open)
-}
-
-func (o *earlyOutlet) PutFrame(ctx context.Context, f pipeline.Frame) {
-	o.e.mu.Lock()
-	out := o.e.out
-	o.e.mu.Unlock()
-	if out == nil {
-		f.Release()
-		return
-	}
-	out.PutFrame(ctx, f)
-}
-
 // How a session's camera that went away is tried again.
 const (
 	reconnectLeast = time.Second
@@ -146,16 +66,22 @@ const (
 // persistent opens a live source again when it goes away, until ctx is done.
 // Time and numbers of its frames go on where they were.
 type persistent struct {
-	first pipeline.Source
-	open  func() (pipeline.Source, error)
-	log   *slog.Logger
+	first interface {
+		pipeline.Source
+		Close()
+	}
+	open func() (pipeline.Source, error)
+	log  *slog.Logger
 }
 
 func (p *persistent) ID() pipeline.SourceID { return p.first.ID() }
 
+// Close ends a source that is not run.
+func (p *persistent) Close() { p.first.Close() }
+
 func (p *persistent) Run(ctx context.Context, out pipeline.Outlet) error {
 	o := &persistentOutlet{Outlet: out, start: time.Now()}
-	src, wait := p.first, reconnectLeast
+	src, wait := pipeline.Source(p.first), reconnectLeast
 	for {
 		seen := o.seq
 		err := src.Run(ctx, o)
@@ -175,7 +101,8 @@ func (p *persistent) Run(ctx context.Context, out pipeline.Outlet) error {
 			return context.Cause(ctx)
 		}
 		wait = min(2*wait, reconnectMost)
-		if src, err = p.open(); err != nil {
+		src, err = p.open()
+		if err != nil {
 			return err
 		}
 		o.again()

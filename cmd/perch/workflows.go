@@ -43,7 +43,7 @@ func (p *parts) library(ctx context.Context) *workflow.Library {
 }
 
 func (p *parts) blockOptions(m modelSource) blocks.Options {
-	return blocks.Options{Models: m}
+	return blocks.Options{Models: m, Sinks: p.sinkOptions()}
 }
 
 // env is what the blocks of one run are lent.

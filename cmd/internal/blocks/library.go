@@ -4,7 +4,9 @@ package blocks
 
 import (
 	modelblocks "perch/cmd/internal/blocks/models"
+	"perch/cmd/internal/blocks/sinks"
 	"perch/cmd/internal/blocks/tracking"
+	"perch/cmd/internal/blocks/visual"
 	"perch/pipeline/workflow"
 	"perch/pipeline/workflow/blocks"
 )
@@ -12,9 +14,10 @@ import (
 // Options are what the blocks need of the program.
 type Options struct {
 	Models modelblocks.Models
+	Sinks  sinks.Options
 }
 
 // Library returns all blocks.
 func Library(o Options) *workflow.Library {
-	return workflow.NewLibrary(blocks.All(), modelblocks.All(o.Models), tracking.All())
+	return workflow.NewLibrary(blocks.All(), modelblocks.All(o.Models), tracking.All(), visual.All(), sinks.Manifests(o.Sinks))
 }
