@@ -119,6 +119,7 @@ func (rt *Runtime) open(ctx context.Context, m Model, o Options, better string) 
 	op := &opening{rt: rt, lib: lib, model: m, name: m.name(), o: o, graph: g, better: better}
 	var s *runner
 	err = op.exclusively(ctx, func() (err error) {
+		op.askShapes()
 		if err := op.choose(); err != nil {
 			return named(op.name, err)
 		}

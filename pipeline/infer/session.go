@@ -60,7 +60,8 @@ func (s *Session) Name() string { return s.name }
 // Digest is "sha256:<hex>" of the model's bytes.
 func (s *Session) Digest() string { return s.current().graph.Digest }
 
-// Graph is what the file says of itself, open dimensions included.
+// Graph is what the file says of itself, open dimensions included, and what ONNX
+// Runtime infers of outputs where it is silent.
 func (s *Session) Graph() Graph { return s.current().graph }
 
 // Metadata are the exporter's own keys and values.

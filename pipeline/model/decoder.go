@@ -252,6 +252,14 @@ func iou(a, b *pipeline.Box) float32 {
 	return both / ((a.X1-a.X0)*(a.Y1-a.Y0) + (b.X1-b.X0)*(b.Y1-b.Y0) - both)
 }
 
+// room is dst with room for n more: exactly that, if it has to be allocated.
+func room[T any](dst []T, n int) []T {
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	return append(make([]T, 0, len(dst)+n), dst...)
+}
+
 // boxes makes the result.
 func (d *Decoder) boxes(dst []pipeline.Detection, t Transform) []pipeline.Detection {
 	if len(d.found) == 0 {
@@ -262,7 +270,7 @@ func (d *Decoder) boxes(dst []pipeline.Detection, t Transform) []pipeline.Detect
 	if n > 0 {
 		points = make([]pipeline.Keypoint, 0, n*len(d.found))
 	}
-	dst = slices.Grow(dst, len(d.found))
+	dst = room(dst, len(d.found))
 	for i := range d.found {
 		c := &d.found[i]
 		b := t.Box(c.box)

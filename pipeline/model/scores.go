@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"slices"
 
 	"perch/pipeline"
 )
@@ -31,7 +30,7 @@ func (d *Decoder) Classify(dst []ClassScore, outs []Tensor, p Params) ([]ClassSc
 		return dst, d.failed(err)
 	}
 	d.sort()
-	dst = slices.Grow(dst, len(d.found))
+	dst = room(dst, len(d.found))
 	for i := range d.found {
 		c := &d.found[i]
 		dst = append(dst, ClassScore{Class: int(c.class), Label: d.label(c.class), Score: c.score})
@@ -43,7 +42,7 @@ func (d *Decoder) Classify(dst []ClassScore, outs []Tensor, p Params) ([]ClassSc
 func (d *Decoder) classes(dst []pipeline.Detection, t Transform) []pipeline.Detection {
 	d.params.IoU = 1
 	d.suppress()
-	dst = slices.Grow(dst, len(d.found))
+	dst = room(dst, len(d.found))
 	for i := range d.found {
 		c := &d.found[i]
 		dst = append(dst, pipeline.Detection{Box: t.Whole(), Class: int(c.class), Label: d.label(c.class), Score: c.score})

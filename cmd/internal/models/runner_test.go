@@ -59,9 +59,20 @@ func TestManyCrops(t *testing.T) {
 	if want[0] >= want[99] {
 		t.Fatalf("brightness goes from %v to %v", want[0], want[99])
 	}
-	before := l.Session.Stats()
+	if n, why := l.Session.MaxBatch(); n < 2 {
+		t.Fatalf("the graph runs one picture at a time: %s", why)
+	}
 	r := rand.New(rand.NewPCG(1, 1))
-	for _, order := range [][]int{r.Perm(100), sequence(100)} {
+	together := false // pictures that wait at the same moment, which chance decides
+	for round := 0; round < 2 || !together; round++ {
+		if round == 50 {
+			t.Fatal("no two of 5000 pictures ran together")
+		}
+		order := r.Perm(100)
+		if round == 0 {
+			order = sequence(100)
+		}
+		before := l.Session.Stats()
 		var open []*Pending
 		for _, pic := range pics {
 			p, err := run.Begin(t.Context(), pic)
@@ -75,14 +86,11 @@ func TestManyCrops(t *testing.T) {
 				t.Fatalf("picture %d: %v, want %v", i, got, want[i])
 			}
 		}
-	}
-	after := l.Session.Stats()
-	frames, batches := after.Frames-before.Frames, after.Batches-before.Batches
-	if n, why := l.Session.MaxBatch(); n < 2 {
-		t.Fatalf("the graph runs one picture at a time: %s", why)
-	}
-	if frames != 200 || batches >= 190 {
-		t.Errorf("%d pictures in %d batches", frames, batches)
+		after := l.Session.Stats()
+		if n := after.Frames - before.Frames; n != 100 {
+			t.Fatalf("%d pictures were run", n)
+		}
+		together = together || after.Batches-before.Batches < 100
 	}
 	free(t, l)
 }
@@ -252,8 +260,9 @@ func waitFree(t *testing.T, l *Loaded) {
 	}
 }
 
-// TestRunnerAllocates: with a model behind it, what is left is ONNX Runtime's
-// binding; without, nothing.
+// TestRunnerAllocates: nothing but the detections, for which there is room.
+// With the model behind it, what is left are a dozen small pieces of infer and of
+// ONNX Runtime's binding.
 func TestRunnerAllocates(t *testing.T) {
 	l := load(t)
 	pic := shaded(640, 480)
@@ -280,8 +289,12 @@ func TestRunnerAllocates(t *testing.T) {
 	if len(dst) == 0 {
 		t.Error("nothing was found: the test does not cover decoding")
 	}
-	n := once(l.NewRunner())
-	t.Logf("%v allocations a picture with the model", n)
+	run := l.NewRunner()
+	once(run)
+	once(run) // every slot has been used
+	if n := once(run); n > 16 {
+		t.Errorf("%v allocations a picture with the model", n)
+	}
 }
 
 // shaded has gradients, so that a detector finds something or other.
