@@ -178,3 +178,39 @@ func TestHaloGlowsOutsideOnly(t *testing.T) {
 		checkPadding(t, p)
 	}
 }
+
+// Wide areas are painted many words at a time, which must be the same as one
+// sample at a time.
+func TestWideAreasArePaintedLikeNarrowOnes(t *testing.T) {
+	for _, f := range formats {
+		for _, size := range [][2]int{{640, 4}, {321, 5}, {193, 3}} {
+			wide, narrow, d := grey(f, size[0], size[1]), grey(f, size[0], size[1]), newDrawer(t)
+			d.Polygon(wide, []pipeline.Point{{X: 1, Y: 0}, {X: 9999, Y: 0}, {X: 9999, Y: 9}, {X: 1, Y: 9}}, Colour{200, 30, 60}, 0.4)
+			c := codingOf(narrow).encode(Colour{200, 30, 60})
+			for y := range size[1] {
+				for x := 1; x < size[0]; x++ {
+					row := narrow.Planes[0][y*narrow.Strides[0]:]
+					row[x] = toward(row[x], c.y, parts(0.4))
+				}
+			}
+			for cy := range (size[1] + 1) / 2 {
+				for cx := range (size[0] + 1) / 2 {
+					part := parts(0.4)
+					if cx == 0 {
+						part /= 2 // sample 0 is not in it
+					}
+					u, v := chroma(narrow, cx, cy)
+					*u, *v = toward(*u, c.u, part), toward(*v, c.v, part)
+				}
+			}
+			for y := range size[1] {
+				for x := range size[0] {
+					if at(wide, x, y) != at(narrow, x, y) {
+						t.Fatalf("%v %v: (%d, %d) is %v, want %v", f, size, x, y, at(wide, x, y), at(narrow, x, y))
+					}
+				}
+			}
+			checkPadding(t, wide)
+		}
+	}
+}

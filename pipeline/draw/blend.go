@@ -31,12 +31,11 @@ func wash(row []byte, even, odd uint8, part uint32) {
 	keep := uint64(opaque - part)
 	e := (uint64(even)*uint64(part) + opaque/2) * ones
 	o := (uint64(odd)*uint64(part) + opaque/2) * ones
-	for len(row) >= 8 {
+	for ; len(row) >= 8; row = row[8:] {
 		x := binary.LittleEndian.Uint64(row)
 		low := ((x&lanes)*keep + e) >> 8 & lanes
 		high := ((x>>8&lanes)*keep + o) &^ lanes
 		binary.LittleEndian.PutUint64(row, low|high)
-		row = row[8:]
 	}
 	for i := range row {
 		if i&1 == 0 {

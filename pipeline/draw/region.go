@@ -175,9 +175,14 @@ func (g *region) paint(p pipeline.Picture, c yuv, part uint32) {
 		if y+1 < g.h {
 			lower = g.row(y + 1)
 		}
-		for i := range upper {
+		for i := 0; i < len(upper); i++ {
 			a, b := upper[i], lower[i]
 			if a|b == 0 {
+				continue
+			}
+			if full := run(upper, lower, i); full > i {
+				paintRows(p, y, min(y+2, g.h), 64*i, 64*full, c, part)
+				i = full - 1
 				continue
 			}
 			g.paintLuma(p, y, i, a, c.y, part)
@@ -192,6 +197,22 @@ func (g *region) paint(p pipeline.Picture, c yuv, part uint32) {
 			paintChroma(p, y/2, 32*i, a, b, c, part)
 		}
 	}
+}
+
+// run returns the end of the words from i on that are full in both rows.
+func run(upper, lower []uint64, i int) int {
+	for i < len(upper) && upper[i]&lower[i] == ^uint64(0) {
+		i++
+	}
+	return i
+}
+
+// paintRows blends samples x0 to x1 of rows y0 to y1, which share their chroma.
+func paintRows(p pipeline.Picture, y0, y1, x0, x1 int, c yuv, part uint32) {
+	for y := y0; y < y1; y++ {
+		wash(p.Planes[0][y*p.Strides[0]+x0:y*p.Strides[0]+x1], c.y, c.y, part)
+	}
+	washChroma(p, y0/2, x0/2, x1/2, c, part)
 }
 
 func (g *region) paintLuma(p pipeline.Picture, y, i int, word uint64, v uint8, part uint32) {
