@@ -64,7 +64,8 @@ func (a *app) open(ctx context.Context) error {
 		return err
 	}
 	a.onClose(func() error { a.listen.Close(); return nil }) // the server has closed it already
-	if err := a.openStore(ctx); err != nil {
+	// A database of an older Perch is copied before its schema changes.
+	if err := a.notify.During(ctx, a.log, "opening the database", storeLimit, a.openStore); err != nil {
 		return err
 	}
 	if err := a.openMedia(); err != nil {
@@ -171,6 +172,10 @@ func (a *app) run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// storeLimit is how long the database may take to open, copy included: 8 GiB on
+// a slow SD card.
+const storeLimit = 30 * time.Minute
 
 // engineLimit is how long one model may take to load, engine included.
 const engineLimit = 45 * time.Minute

@@ -88,6 +88,17 @@ mv usr/bin/perch usr/lib/perch/real
 printf '#!/bin/sh\n(sleep 2; kill -9 $$) &\nexec /usr/lib/perch/real "$@"\n' >usr/bin/perch
 chmod 755 usr/bin/perch
 C
+# As a version with another schema does: the copy first, then the change.
+variant 1.45 migrates <<'C'
+cat >usr/bin/perch <<'P'
+#!/bin/sh
+cd /var/lib/perch || exit 1
+n=$(sqlite3 perch.db 'pragma user_version')
+[ "$n" = 99 ] || sqlite3 perch.db "vacuum into 'perch.db.schema-$n'" 'pragma user_version = 99'
+echo "perch: the schema is changed, and this version is broken" >&2
+exit 1
+P
+C
 variant 1.5 better </dev/null
 
 "$here/machine.sh" up "$root" "$machine"
@@ -114,6 +125,7 @@ cameras:
 C
 m systemctl restart perch
 within 30 "a camera is live" 'curl -sf localhost:8080/api/v1/cameras | grep -q "\"live\""'
+check "the journal knows what was said of the camera" sh -c 'journalctl -u perch CAMERA=yard -o json --no-pager | grep -q "\"RUN\""'
 check "a run completes" runuser -u perch -- perch process --json --data-dir /var/lib/perch/try /mnt/clip.mp4
 if grep -q '"termination_reason":"end_of_stream"' "$work/out"; then ok "and its record says so"; else bad "the record: $(cat "$work/out")"; fi
 
@@ -160,6 +172,12 @@ undone hangs 40
 msh 'rm -r /run/systemd/system/perch.service.d; systemctl daemon-reload'
 undone rejects 40
 undone falls 40
+schema=$(m sqlite3 -readonly /var/lib/perch/perch.db 'pragma user_version')
+undone migrates 40
+same "migrates: the database has its schema back" "$schema" "$(m sqlite3 -readonly /var/lib/perch/perch.db 'pragma user_version')"
+same "migrates: and its runs" 1 "$(m sqlite3 -readonly /var/lib/perch/perch.db 'select count(*) > 2 from runs' || true)"
+check "migrates: what the broken version did is kept apart" sh -c "[ \"\$(sqlite3 -readonly /var/lib/perch/perch.db.newer 'pragma user_version')\" = 99 ]"
+check "migrates: and the notice says so" grep -q perch.db.newer /var/lib/perch-upgrade/rolled-back
 check "the next good upgrade works" dpkg --force-confold --force-confdef -i /mnt/better.deb
 same "version" "1.5 install ok installed" "$(version)"
 check "it runs" systemctl is-active perch
