@@ -8,6 +8,8 @@ CLIP    := $(CACHE)/clips/vtest.avi
 SAMPLE  := $(CACHE)/clips/sample.mp4
 STATE   ?= $(CURDIR)/.perch
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Who answers for the packages: set it when they are handed on to others.
+export MAINTAINER ?= Perch maintainers <perch@example.org>
 GOLINK  := -ldflags "-X main.version=$(VERSION)"
 
 .PHONY: help run test build check bench cross deb test-deb test-arm64 clean
@@ -45,27 +47,23 @@ bench: build ## print measured ratios: speed, memory, accuracy
 	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) packaging/bench/bench.sh bin/perch
 
 cross: ## write dist/perch-arm64 for JetPack 6 and 7 and Debian 12, and check what it needs
-	@packaging/deps.sh build
-	@cross/deps.sh gcc-aarch64-linux-gnu binutils debian-archive-keyring
+	@packaging/deps.sh build cross
 	cross/build.sh arm64 $(VERSION) dist/perch-arm64
 	cross/checked.sh arm64 dist/perch-arm64
 
 deb: ## write the Debian packages for amd64 and arm64 to dist, with their bills of materials
-	@packaging/deps.sh build
-	@cross/deps.sh gcc-aarch64-linux-gnu binutils debian-archive-keyring openssl
+	@packaging/deps.sh build cross
 	packaging/deb.sh $(VERSION) dist
 	@if command -v lintian >/dev/null; then packaging/test/lint.sh dist; else echo "lintian: left out; apt-get install lintian"; fi
 
 test-deb: deb ## install, upgrade, break and purge the package in a container with systemd; needs root
-	@cross/deps.sh debootstrap systemd-container lintian
-	@packaging/deps.sh run
+	@packaging/deps.sh run machine
 	@packaging/fetch.sh clip
 	packaging/test/run.sh dist $(CACHE)/test $(SAMPLE)
 
 test-arm64: deb ## run the arm64 package's program, every instruction emulated
-	@packaging/deps.sh run
+	@packaging/deps.sh run emulate
 	@packaging/fetch.sh clip
-	@cross/deps.sh qemu-user-static
 	cross/check-test.sh
 	cross/test-arm64.sh "$$(packaging/newest.sh dist arm64)" dist/perch-amd64 "$$(packaging/ort.sh amd64)" $(SAMPLE)
 

@@ -1,11 +1,14 @@
 #!/bin/sh
 # Installs the Debian packages that a task needs, if any is missing.
-#   packaging/deps.sh build|run|test...
+#   packaging/deps.sh build|run|test|cross|machine|emulate...
 set -eu
 build="gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
 run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
  gstreamer1.0-plugins-ugly gstreamer1.0-libav ca-certificates openssl"
 test="mosquitto mosquitto-clients chromium openssl"
+cross="gcc-aarch64-linux-gnu binutils debian-archive-keyring openssl"
+machine="debootstrap systemd-container lintian"
+emulate="qemu-user-static"
 
 want=""
 for task in "$@"; do
@@ -13,7 +16,10 @@ for task in "$@"; do
 	build) want="$want $build" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
-	*) echo "deps.sh: unknown task '$task' (build, run, test)" >&2; exit 64 ;;
+	cross) want="$want $cross" ;;
+	machine) want="$want $machine" ;;
+	emulate) want="$want $emulate" ;;
+	*) echo "deps.sh: unknown task '$task' (build, run, test, cross, machine, emulate)" >&2; exit 64 ;;
 	esac
 done
 # npm is a package client here, to fetch ONNX Runtime's library; any npm will do.

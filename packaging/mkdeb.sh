@@ -9,7 +9,7 @@ version=${2:?} program=${3:?} ort=${4:?} completions=${5:?} out=${6:?}
 here=$(dirname "$(realpath "$0")")
 top=$(dirname "$here")
 : "${SOURCE_DATE_EPOCH:?set it to the time of the source, in seconds since 1970}"
-maintainer=${MAINTAINER:-Perch maintainers <perch@example.org>}
+maintainer=${MAINTAINER:?set it to a name and an address, as the Makefile does}
 export SOURCE_DATE_EPOCH TZ=UTC LC_ALL=C
 umask 022
 work=$(mktemp -d)

@@ -17,6 +17,8 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/same.XXXXXX")
 trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
 git clone -q "$top" "$work/clone"
+MAINTAINER=$(dpkg-deb -f "$("$here/../newest.sh" "$dir" "$1")" Maintainer)
+export MAINTAINER
 [ -z "${COLD:-}" ] || export GOCACHE=$work/gocache
 "$work/clone/packaging/deb.sh" "$(git -C "$top" describe --tags --always)" "$work/out" "$@" >"$work/log" 2>&1 || { tail "$work/log" >&2; exit 1; }
 for arch in "$@"; do
