@@ -114,7 +114,7 @@ func TestConsolePlaysTheLivePicture(t *testing.T) {
 			for _, want := range []string{
 				"jetson-yard", "2 cameras", "Live", "4\nperson", "1\nbicycle", "15.0", "23,448", "11 replaced by a newer frame", "avdec_h264 · software",
 				"nvv4l2decoder is not installed", "libcudart.so.12 was not found", "Refused", "The camera refuses user admin", "Check user and password",
-				"CPU; building engine for TensorRT, 1 min 35 s of about 5 min 0 s", "End of the stream", "delivery.mp4", "person 80,211", "Synchronised",
+				"CPU; building engine for TensorRT, 1 min 35 s of about 5 min 0 s", "End of the stream", "delivery.mp4 (file)", "session 7 (WebRTC)", "Client gone", "person 80,211", "Synchronised",
 			} {
 				if !strings.Contains(page, want) {
 					t.Errorf("the page lacks %q:\n%s", want, page)
@@ -150,7 +150,7 @@ func TestConsoleWatchesOnlyWhatIsSeenAndComesBack(t *testing.T) {
 	a := newAppliance(t, pipeline.CodecVP8)
 	web := httptest.NewServer(newServer(t, a))
 	defer web.Close()
-	tab, said := browser(t, 800, 600)
+	tab, said := browser(t, 800, 900)
 	open(t, tab, web.URL)
 	wait(t, tab, "the picture to play", playing, said)
 

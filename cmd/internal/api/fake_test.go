@@ -81,6 +81,8 @@ func newAppliance(t testing.TB, codecs ...pipeline.Codec) *appliance {
 			Frames: pipeline.FrameBooks{In: 23460, Processed: 23448, Dropped: map[pipeline.Cause]uint64{"busy": 12}}, Detections: map[string]uint64{"person": 80211, "bicycle": 4022}, FPS: 14.97},
 		{ID: "01J9ZC0000000000000000000A", State: "complete", Source: pipeline.SourceID{Kind: "file", Name: "delivery.mp4"}, StartedAt: start, EndedAt: start.Add(time.Minute), DurationS: 60,
 			Frames: pipeline.FrameBooks{In: 900, Processed: 900}, Detections: map[string]uint64{"person": 12}, FPS: 15, Termination: pipeline.EndOfStream, Record: json.RawMessage(finished)},
+		{ID: "01J9ZC00000000000000000009", State: "complete", Source: pipeline.SourceID{Kind: pipeline.SourceWebRTC, Name: "session 7"}, StartedAt: start, EndedAt: start.Add(time.Minute), DurationS: 60,
+			Frames: pipeline.FrameBooks{In: 900, Processed: 900}, FPS: 15, Termination: pipeline.ClientGone, Record: json.RawMessage(finished)},
 	}
 	a.events = []pipeline.Event{{Schema: pipeline.EventSchema, ID: "01J9ZC0000000000000000000E", Device: "jetson-yard", Time: start, Kind: "camera.lost", Camera: "door"}}
 	return a

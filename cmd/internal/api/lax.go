@@ -61,19 +61,19 @@ func (l *lax) parseJSON(body []byte) (any, bool) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var v any
+	why := "Extra data"
 	err := dec.Decode(&v)
-	if err == nil {
-		if _, err = dec.Token(); errors.Is(err, io.EOF) {
-			return v, true
-		}
-		err = errors.New("Extra data")
+	if err != nil {
+		why = err.Error()
+	} else if _, err = dec.Token(); errors.Is(err, io.EOF) {
+		return v, true
 	}
 	at := dec.InputOffset()
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		at = e.Offset - 1 // of the character, from 0
 	}
 	l.bad(append(loc, at), "json_invalid", "JSON decode error", struct{}{})
-	l.details[len(l.details)-1].Ctx = map[string]any{"error": err.Error()}
+	l.details[len(l.details)-1].Ctx = map[string]any{"error": why}
 	return nil, false
 }
 

@@ -15,7 +15,7 @@ function row(run) {
   const text = seen.slice(0, 3).map(([name, n]) => `${name} ${words.count(n)}`).join(", ") + (seen.length > 3 ? ` and ${seen.length - 3} more` : "");
   return element("tr", {},
     cell("Started", { class: "when", text: words.when(run.started_at) }),
-    cell("Source", { class: "who", text: run.camera || run.source.name }),
+    cell("Source", { class: "who", text: words.source(run) }),
     cell("Ended because", { "data-mark": mark, text: ending, title: run.errors?.[0] }),
     cell("Lasted", { class: "number", text: words.span(run.duration_s) }),
     cell("Frames", { class: "number", text: words.count(run.frames.in) }),
@@ -23,5 +23,5 @@ function row(run) {
     cell("Frames/s", { class: "number", text: words.rate(run.fps) }),
     cell("Detections", { class: "many", text: text || "none" }),
     cell("Record", {}, element("a", { href: `api/v1/runs/${encodeURIComponent(run.run_id)}`, text: run.state === "running" ? "So far" : "Record",
-      "aria-label": `Completion record of the run of ${run.camera || run.source.name} at ${words.when(run.started_at)}` })));
+      "aria-label": `Completion record of the run of ${words.source(run)} at ${words.when(run.started_at)}` })));
 }

@@ -6,11 +6,15 @@ const endings = {
   end_of_stream: ["End of the stream", "good"], stopped: ["Stopped", "plain"], timeout_reached: ["Time limit reached", "plain"],
   source_lost: ["Source lost", "bad"], client_gone: ["Client gone", "plain"], error: ["Error", "bad"],
 };
+const kinds = { file: "file", rtsp: "RTSP", http: "MJPEG", webrtc: "WebRTC", test: "test pattern" };
 const providers = { tensorrt: "TensorRT", cuda: "CUDA", cpu: "CPU", rehearsal: "the rehearsal" };
 
 export const state = (name) => states[name] ?? name;
 export const cause = (name) => causes[name] ?? name;
 export const ending = (name) => endings[name] ?? [name, "plain"];
+// A run's source: the camera's name, or what it was and how it came. Sessions of
+// clients have no camera.
+export const source = (run) => run.camera || `${run.source.name} (${kinds[run.source.kind] ?? run.source.kind})`;
 export const provider = (name) => providers[name] ?? name;
 
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
