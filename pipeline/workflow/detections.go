@@ -49,7 +49,16 @@ type Detection struct {
 	Polygon          []pipeline.Point
 	AreaPX           float64
 	AreaConverted    float64
-	ParentClass      string // of the detection whose crop this one was found on
+	ParentClass      string       // of the detection whose crop this one was found on
+	Rect             *RotatedRect // nil unless it was measured
+}
+
+// A RotatedRect is the smallest rectangle around an object, whichever way it is
+// turned.
+type RotatedRect struct {
+	Corners       []pipeline.Point // four, in pixels of the image
+	Width, Height float64          // pixels
+	Angle         float64          // degrees, above 0 up to 90
 }
 
 // Detections are the objects on one image.

@@ -38,13 +38,21 @@ func (e *Encoder) AppendDetections(dst []byte, d *Detections) []byte {
 
 func (e *Encoder) appendDetection(dst []byte, d *Detections, it *Detection, dx, dy float64) []byte {
 	x0, y0, x1, y1 := float64(it.Box.X0), float64(it.Box.Y0), float64(it.Box.X1), float64(it.Box.Y1)
-	dst = AppendFloat(append(dst, `{"width":`...), x1-x0)
-	dst = AppendFloat(append(dst, `,"height":`...), y1-y0)
+	width, height := x1-x0, y1-y0
+	if it.Rect != nil {
+		width, height = it.Rect.Width, it.Rect.Height
+	}
+	dst = AppendFloat(append(dst, `{"width":`...), width)
+	dst = AppendFloat(append(dst, `,"height":`...), height)
 	dst = AppendFloat(append(dst, `,"x":`...), (x0+x1)/2+dx)
 	dst = AppendFloat(append(dst, `,"y":`...), (y0+y1)/2+dy)
 	dst = AppendFloat(append(dst, `,"confidence":`...), Decimal(it.Score))
 	dst = strconv.AppendInt(append(dst, `,"class_id":`...), int64(it.Class), 10)
-	if it.Mask != nil {
+	switch {
+	case it.Mask == nil:
+	case it.Has&HasPolygon != 0 && len(it.Polygon) > 2: // what stands for the mask
+		dst = appendPoints(append(dst, `,"points":`...), it.Polygon, dx, dy)
+	default:
 		dst = appendPoints(append(dst, `,"points":`...), it.Mask.Polygon(), dx, dy)
 	}
 	if it.Track != 0 {
@@ -60,6 +68,10 @@ func (e *Encoder) appendDetection(dst []byte, d *Detections, it *Detection, dx, 
 	}
 	if it.Has&HasPolygon != 0 {
 		dst = appendPairs(append(dst, `,"polygon":`...), it.Polygon, dx, dy)
+	}
+	if it.Rect != nil {
+		dst = AppendFloat(append(dst, `,"angle":`...), it.Rect.Angle)
+		dst = appendPairs(append(dst, `,"rect":`...), it.Rect.Corners, dx, dy)
 	}
 	dst = e.appendParents(dst, d)
 	if len(it.Keypoints) > 0 {
