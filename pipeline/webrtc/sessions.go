@@ -28,7 +28,7 @@ type SessionOptions struct {
 	JPEGQuality int           // of images in messages, 1..100; default 80
 
 	CompletionDrain time.Duration // for what is queued when a session ends; default 2 s
-	Linger          time.Duration // how long a finished session waits for its client to close; default 60 s
+	Linger          time.Duration // how long a finished session waits for its client to close, unless its place is needed; default 60 s
 
 	MaxUpload  int64         // bytes of an uploaded file; default 2 GiB
 	MaxChunks  int           // chunks of an uploaded file; default 1,048,576
@@ -42,7 +42,7 @@ type SessionOptions struct {
 	OpenFeed    pipeline.OpenFeed                                              // decodes a client's track
 	OpenFile    func(path string, pace pipeline.Pace) (pipeline.Source, error) // plays an uploaded file
 	OpenEncoder pipeline.OpenEncoder                                           // for pictures sent back
-	DrawLines   func(pic pipeline.Picture, lines []string)                     // writes errors on a picture
+	DrawLines   func(pic pipeline.Picture, lines []string)                     // writes errors on a picture; nil: they are not written
 
 	// AllowServer is asked about each ICE server that a client names, since it
 	// makes this device send packets there. nil allows all.
@@ -132,20 +132,39 @@ func (s *Server) OpenSession(ctx context.Context, req SessionRequest) (*Session,
 	return v, answer, nil
 }
 
-// register takes a place.
+// register takes a place. A session that is finished and only waits for its
+// client to close makes room.
 func (s *Server) register(v *Session) error {
+	for {
+		idle, err := s.place(v)
+		if idle == nil {
+			return err
+		}
+		idle.log.Info("session closed: it was finished and another needs its place")
+		idle.Close()
+	}
+}
+
+// place takes a place, or returns a session that can give up its own.
+func (s *Server) place(v *Session) (idle *Session, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return &pipeline.Error{Op: "open session", Kind: pipeline.Gone, Err: errClosing, Hint: "try again when the device has restarted"}
+		return nil, &pipeline.Error{Op: "open session", Kind: pipeline.Gone, Err: errClosing, Hint: "try again when the device has restarted"}
 	}
-	if n := s.opts.Sessions.MaxSessions; len(s.sessions.open) >= n {
-		s.sessions.count.full.Add(1)
-		return &pipeline.Error{Op: "open session", Kind: pipeline.Busy, Err: fmt.Errorf("all %d places for sessions are taken", n),
-			Hint: "close another session, or raise the limit on sessions in the configuration"}
+	n := s.opts.Sessions.MaxSessions
+	if len(s.sessions.open) < n {
+		s.sessions.open[v] = true
+		return nil, nil
 	}
-	s.sessions.open[v] = true
-	return nil
+	for o := range s.sessions.open {
+		if o.finished.Load() {
+			return o, nil
+		}
+	}
+	s.sessions.count.full.Add(1)
+	return nil, &pipeline.Error{Op: "open session", Kind: pipeline.Busy, Err: fmt.Errorf("all %d places for sessions are taken", n),
+		Hint: "close another session, or raise the limit on sessions in the configuration"}
 }
 
 func (s *Server) unregister(v *Session) {

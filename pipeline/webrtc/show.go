@@ -127,6 +127,7 @@ func (v *Session) Finish(reason pipeline.Reason) {
 	}
 	v.say(reason)
 	if reason != pipeline.TimeoutReached && reason != pipeline.Stopped {
+		v.finished.Store(true)
 		linger := time.NewTimer(v.opt.Linger)
 		defer linger.Stop()
 		select {
@@ -148,6 +149,10 @@ func (v *Session) say(reason pipeline.Reason) {
 	defer cancel()
 	if v.video != nil {
 		v.video.drain(ctx, v.opt.CompletionDrain)
+	}
+	select { // what is refused at once is refused before the client can be told
+	case <-v.results.opened:
+	case <-ctx.Done():
 	}
 	if err := v.input.failure(); err != nil {
 		v.words.errs = append(v.words.errs[:0], err.Error())

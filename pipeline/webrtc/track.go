@@ -62,7 +62,7 @@ func (r *trackReader) pump(feed pipeline.Feed, stop <-chan struct{}) {
 			select {
 			case <-stop:
 			case <-r.ended:
-				r.push(feed, a.flush())
+				r.push(feed, a, a.flush())
 				feed.End()
 			default:
 				if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -72,7 +72,7 @@ func (r *trackReader) pump(feed pipeline.Feed, stop <-chan struct{}) {
 			}
 			return
 		}
-		r.push(feed, a.add(p, time.Now()))
+		r.push(feed, a, a.add(p, time.Now()))
 		r.session.count.damaged.Add(a.takeDamaged())
 		if a.needKey && time.Since(r.asked) >= pliInterval {
 			r.askKey()
@@ -80,13 +80,13 @@ func (r *trackReader) pump(feed pipeline.Feed, stop <-chan struct{}) {
 	}
 }
 
-func (r *trackReader) push(feed pipeline.Feed, units []pipeline.AccessUnit) {
+func (r *trackReader) push(feed pipeline.Feed, a *assembler, units []pipeline.AccessUnit) {
 	for _, u := range units {
 		r.session.count.received.Add(1)
 		if !feed.Push(u) {
-			// The feed now waits for a key frame, so that one is wanted soon.
+			// The feed now waits for a key frame.
 			r.session.count.overflowed.Add(1)
-			r.askKey()
+			a.needKey = true
 		}
 	}
 }

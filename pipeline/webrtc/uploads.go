@@ -33,9 +33,8 @@ func (u *uploads) take(c *channel, msg []byte, text bool) error {
 	}
 	index, total, data, err := readUpload(msg)
 	if err != nil || text {
-		if v.count.malformed.Add(1); err != nil {
-			v.log.Debug("session's upload message ignored", "error", err)
-		}
+		v.count.malformed.Add(1)
+		v.log.Debug("session's upload message ignored", "text", text, "error", err)
 		return nil
 	}
 	u.mu.Lock()

@@ -154,7 +154,7 @@ func (o *video) choose(out pipeline.Outputs, name string) (pipeline.Picture, boo
 
 // encode hands a picture to an encoder of its size, waiting while that is busy.
 func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Duration) error {
-	if err := o.fit(ctx, pic.Width, pic.Height, pts); err != nil {
+	if err := o.fit(ctx, pic.Width, pic.Height); err != nil {
 		return err
 	}
 	if o.wantKey.Load() && time.Since(o.keyAt) >= keyInterval {
@@ -173,6 +173,7 @@ func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Durat
 	for {
 		ok, err := o.enc.Encode(pic, pts)
 		if err != nil {
+			o.session.log.Error("session's encoder failed", "codec", string(o.codec), "error", err)
 			o.shut()
 			o.failed, o.failedAt = err, time.Now()
 			return err
@@ -194,7 +195,7 @@ func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Durat
 }
 
 // fit opens an encoder for a size unless there is one.
-func (o *video) fit(ctx context.Context, width, height int, pts time.Duration) error {
+func (o *video) fit(ctx context.Context, width, height int) error {
 	v := o.session
 	if o.enc != nil && o.width == width && o.height == height {
 		return nil
@@ -211,6 +212,9 @@ func (o *video) fit(ctx context.Context, width, height int, pts time.Duration) e
 		return o.failed
 	}
 	spec := pipeline.EncoderSpec{Codec: o.codec, Width: width, Height: height, FPS: v.stream().FPS, Bitrate: v.opt.Bitrate}
+	if spec.FPS == 0 && v.fps != nil {
+		spec.FPS = max(*v.fps, 0)
+	}
 	enc, err := v.opt.OpenEncoder(spec, o.send)
 	if err != nil {
 		v.log.Error("session's encoder not opened", "codec", string(o.codec), "width", width, "height", height, "error", err)

@@ -45,6 +45,7 @@ type Session struct {
 	based    bool         // guarded by showing, as base: PTS at which a client's clock stands at 0
 	words    paper        // guarded by showing
 	channels atomic.Int32 // being read
+	finished atomic.Bool  // it only waits for its client to close
 	once     sync.Once    // of Close
 	mu       sync.Mutex   // of info
 	info     pipeline.StreamInfo
