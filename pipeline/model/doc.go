@@ -58,4 +58,15 @@
 // class by more than IoU (greedily, best first; equal scores in the order of the
 // outputs), and maps boxes to the frame, clamped. What is not a finite number is
 // left out and counted.
+//
+// # Masks
+//
+// A mask covers the pixels of the frame that its box touches: columns floor(X0)
+// to ceil(X1)-1, rows alike. Pixel (x, y) has its centre at (x+1/2, y+1/2); the
+// transform takes that to the input and, times plane/input, to (u, v) on a plane
+// of logits, whose value (i, j) lies at (i+1/2, j+1/2). Accurate: the logits
+// are interpolated bilinearly at (u, v), those at the edge reaching outwards, and
+// the pixel is set where that is above 0. Fast: where the value at (floor(u),
+// floor(v)) is. With prototypes, the plane is the sum of the prototypes, each
+// times the candidate's coefficient.
 package model

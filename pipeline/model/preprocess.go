@@ -43,9 +43,10 @@ func (m *Model) NewPreprocessor() *Preprocessor {
 // Len is the number of elements of one picture in the model's input.
 func (p *Preprocessor) Len() int { return p.in.Width * p.in.Height * p.in.Colour.channels() }
 
-// Fill samples pic into dst, which is one picture of a float32 input: Len
-// elements in the model's layout, each (v*scale - mean) / std. It writes all of
-// dst, so that slots of a batch may be shared between cameras.
+// Fill samples pic into dst, which is one picture of a float32 input, or of a
+// float16 input that the runtime narrows itself: Len elements in the model's
+// layout, each (v*scale - mean) / std. It writes all of dst, so that slots of a
+// batch may be shared between cameras.
 func (p *Preprocessor) Fill(dst []float32, pic pipeline.Picture) (Transform, error) {
 	return fill(p, dst, p.f32, pic, Padding{})
 }

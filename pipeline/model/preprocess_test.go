@@ -286,6 +286,22 @@ func TestFillReuse(t *testing.T) {
 	}
 }
 
+// TestFillForHalves: a runtime that narrows to half floats itself is given floats.
+func TestFillForHalves(t *testing.T) {
+	pic := noise(pipeline.NewPicture(50, 40), 1)
+	var got [2][]float32
+	for i, typ := range []pipeline.TensorType{pipeline.Float32, pipeline.Float16} {
+		p := openInput(t, Input{Name: "x", Width: 32, Height: 32, Type: typ}).NewPreprocessor()
+		got[i] = make([]float32, p.Len())
+		if _, err := p.Fill(got[i], pic); err != nil {
+			t.Fatalf("%s: %v", typ, err)
+		}
+	}
+	if !slices.Equal(got[0], got[1]) {
+		t.Error("floats for halves are others")
+	}
+}
+
 func TestFillErrors(t *testing.T) {
 	p := openInput(t, Input{Name: "x", Width: 32, Height: 32}).NewPreprocessor()
 	good := pipeline.NewPicture(40, 30)
