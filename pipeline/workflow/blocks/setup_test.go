@@ -78,8 +78,6 @@ func ints(n ...int64) []workflow.Value {
 	return all
 }
 
-func listOf(values ...workflow.Value) workflow.Value { return workflow.ListOf(values) }
-
 func strs(s ...string) workflow.Value {
 	all := []workflow.Value{}
 	for _, x := range s {
