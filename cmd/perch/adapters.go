@@ -21,7 +21,7 @@ type cameras struct{ *app }
 
 func (a cameras) List() []api.Camera {
 	list := []api.Camera{}
-	for _, c := range a.app.cameras {
+	for _, c := range a.app.cameras() {
 		list = append(list, a.describe(c))
 	}
 	return list
@@ -85,7 +85,7 @@ func (a cameras) Snapshot(ctx context.Context, name string) (pipeline.Picture, t
 }
 
 func (a *app) find(name string) (*camera, error) {
-	for _, c := range a.cameras {
+	for _, c := range a.cameras() {
 		if c.Name == name {
 			return c, nil
 		}
@@ -130,7 +130,7 @@ func (a runs) describe(row *storage.Run) api.Run {
 		out.Detections, out.FPS, out.Termination, out.Errors = c.Detections, c.FPS, c.Termination, c.Errors
 		return out
 	}
-	for _, c := range a.cameras {
+	for _, c := range a.cameras() {
 		if _, run := c.Status(); run != nil && run.ID == row.Run {
 			s := run.Status()
 			out.Frames, out.Detections, out.FPS = s.Books, s.Detections, s.FPS
@@ -145,7 +145,7 @@ func (a runs) describe(row *storage.Run) api.Run {
 }
 
 func (a runs) Stop(_ context.Context, id string) error {
-	for _, c := range a.cameras {
+	for _, c := range a.cameras() {
 		if c.StopRun(id) {
 			return nil
 		}
@@ -174,7 +174,7 @@ func (a viewers) WatchCamera(ctx context.Context, name string, offer []byte) (id
 }
 
 func (a viewers) WatchRun(ctx context.Context, id string, offer []byte) (string, string, error) {
-	for _, c := range a.cameras {
+	for _, c := range a.cameras() {
 		if _, run := c.Status(); run != nil && run.ID == id {
 			return a.WatchCamera(ctx, c.Name, offer)
 		}
@@ -298,7 +298,7 @@ func (a *app) stats() api.Stats {
 		s := l.Session.Stats()
 		out.Models = append(out.Models, api.ModelStats{ID: l.ID.ID, Pictures: s.Frames, Batches: s.Batches, Errors: s.Failures, Busy: s.Busy})
 	}
-	for _, c := range a.cameras {
+	for _, c := range a.cameras() {
 		p := c.preview.Stats()
 		out.Previews = append(out.Previews, api.PreviewStats{
 			Camera: c.Name, Viewers: p.Viewers, Encoders: p.Encoders, Shown: p.Shown, Dropped: p.Dropped, Lost: p.Lost,

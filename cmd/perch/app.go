@@ -26,11 +26,12 @@ import (
 type app struct {
 	*parts
 	started time.Time
-	drawer  *draw.Drawer
+	load    func() (*config.Config, error) // the configuration as it is on disk now
 	webrtc  *webrtc.Server
 	session *sessions // nil when clients may not start any
+	lines   lines
 	mqtt    *teller
-	cameras []*camera // in the order of their names
+	set     cameraSet
 	ended   tally
 	listen  net.Listener
 	http    *api.Server
@@ -39,12 +40,16 @@ type app struct {
 }
 
 // serve runs the appliance until ctx is done or a part fails for good.
-func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) (err error) {
+func serve(ctx context.Context, load func() (*config.Config, error), stdout, stderr io.Writer) (err error) {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
 	log, err := logger(cfg, stderr)
 	if err != nil {
 		return err
 	}
-	a := &app{parts: newParts(cfg, log), started: time.Now()}
+	a := &app{parts: newParts(cfg, log), started: time.Now(), load: load}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	if err := a.open(ctx); err != nil {
 		return err
@@ -75,9 +80,6 @@ func (a *app) open(ctx context.Context) error {
 		return err
 	}
 	a.warm = a.newWarmer(func(s pipeline.ModelState) { a.tellModel(context.WithoutCancel(ctx), s) })
-	if a.drawer, err = draw.New(); err != nil {
-		return err
-	}
 	if err := a.openViewing(); err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func (a *app) open(ctx context.Context) error {
 		err := a.notify.During(ctx, a.log, "loading the model of camera "+name, engineLimit, func(ctx context.Context) error {
 			c, err := a.newCamera(ctx, name, a.cfg.Cameras[name])
 			if err == nil {
-				a.cameras = append(a.cameras, c)
+				a.set.add(c)
 			}
 			return err
 		})
@@ -110,7 +112,7 @@ func (a *app) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(a.cameras) == 0 {
+	if len(a.cameras()) == 0 {
 		a.log.Warn("no camera is configured or enabled; the console and the API are up, and nothing is processed")
 	}
 	a.http, err = api.New(api.Options{
@@ -122,6 +124,9 @@ func (a *app) open(ctx context.Context) error {
 }
 
 func (a *app) openViewing() (err error) {
+	if a.lines.drawer, err = draw.New(); err != nil {
+		return err
+	}
 	opt := webrtc.Options{Addresses: a.cfg.WebRTC.Addresses, MaxViewers: a.cfg.Preview.MaxViewers, Log: a.log}
 	opt.Listen = fmt.Sprintf(":%d", a.cfg.WebRTC.UDPPort)
 	opt.Sessions = a.peerOptions()
@@ -146,14 +151,15 @@ func (a *app) run(ctx context.Context) error {
 	if a.mqtt != nil {
 		outer.Go(func() { failOn(fail, a.mqtt.run(outerCtx)) })
 	}
-	for _, c := range a.cameras {
-		inner.Go(func() { failOn(fail, c.Camera.Run(ctx)) })
-		inner.Go(func() { c.preview.Run(ctx) })
+	a.set.start = func(c *camera) { a.play(ctx, fail, c) }
+	for _, c := range a.cameras() {
+		a.set.start(c)
 	}
+	inner.Go(func() { a.followReloads(ctx) })
 	inner.Go(func() { failOn(fail, a.watchdog(ctx)) })
 	inner.Go(func() { failOn(fail, a.warm.Run(ctx)) })
 	inner.Go(func() { a.deliveries.Run(ctx) })
-	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras))))
+	a.sayTo("ready", a.notify.Ready(fmt.Sprintf("%d cameras", len(a.cameras()))))
 
 	<-ctx.Done()
 	a.log.Info("stopping", "reason", context.Cause(ctx))
@@ -162,6 +168,7 @@ func (a *app) run(ctx context.Context) error {
 		a.session.close()
 	}
 	inner.Wait()
+	a.set.wait()
 	if a.mqtt != nil {
 		a.mqtt.settle(drainLimit)
 	}
@@ -201,7 +208,7 @@ func failOn(fail context.CancelCauseFunc, err error) {
 // really has sent something lately.
 func (a *app) watchdog(ctx context.Context) error {
 	return a.notify.Watch(ctx, func() error {
-		for _, c := range a.cameras {
+		for _, c := range a.cameras() {
 			state, run := c.Camera.Status()
 			if state.State != pipeline.Live || run == nil {
 				continue

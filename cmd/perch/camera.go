@@ -9,6 +9,7 @@ import (
 	"perch/cmd/internal/config"
 	"perch/gst"
 	"perch/pipeline"
+	"perch/pipeline/draw"
 )
 
 // How a camera that is away is tried again: soon at first, at most every half
@@ -29,6 +30,9 @@ type camera struct {
 	id      pipeline.SourceID
 	plan    atomic.Pointer[plan] // what the next run runs
 	preview *pipeline.Preview
+
+	end  context.CancelFunc // ends it; set when it is started
+	done chan struct{}      // closed when it has ended
 }
 
 // newCamera checks what can be checked without the camera; it does not open it.
@@ -43,7 +47,11 @@ func (a *app) newCamera(ctx context.Context, name string, cfg *config.Camera) (*
 	}
 	c := &camera{cfg: cfg, id: src.ID()}
 	c.plan.Store(w)
-	c.preview = pipeline.NewPreview(a.previewOptions(), a.media.OpenEncoder, a.drawer, a.log.With("camera", name))
+	drawer, err := draw.New()
+	if err != nil {
+		return nil, err
+	}
+	c.preview = pipeline.NewPreview(a.previewOptions(), a.media.OpenEncoder, drawer, a.log.With("camera", name))
 	stall := time.Duration(cfg.StallAfter)
 	c.Camera = &pipeline.Camera{
 		Name: name, Device: a.device, StallAfter: stall, LostAfter: stall,

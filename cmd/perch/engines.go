@@ -65,7 +65,7 @@ func (a *app) tellModel(ctx context.Context, s pipeline.ModelState) {
 	if s.State == pipeline.ModelBuilding {
 		a.sayTo("what is built", a.notify.Status(modelLine(s)))
 	} else {
-		a.sayTo("what is built", a.notify.Status(fmt.Sprintf("%d cameras", len(a.cameras))))
+		a.sayTo("what is built", a.notify.Status(fmt.Sprintf("%d cameras", len(a.cameras()))))
 	}
 	a.log.Info("model state", "model", s.Model, "state", s.State, "provider", s.Provider, "target", s.Target,
 		"elapsed_s", int(s.ElapsedS), "expected_s", int(s.ExpectedS), "error", s.Error)

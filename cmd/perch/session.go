@@ -17,6 +17,7 @@ import (
 	"perch/cmd/internal/guard"
 	"perch/gst"
 	"perch/pipeline"
+	"perch/pipeline/draw"
 	"perch/pipeline/webrtc"
 	"perch/pipeline/workflow"
 )
@@ -101,7 +102,7 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 		DrainPoll: time.Duration(c.DrainDelay), Gzip: c.Gzip, JPEGQuality: c.JPEGQuality, Linger: time.Duration(c.Linger),
 		MaxUpload: int64(c.MaxUpload), MaxChunks: c.MaxChunks, UploadIdle: time.Duration(c.UploadIdle),
 		UploadDir: filepath.Join(string(a.cfg.DataDir), "uploads"), STUN: c.STUNServers, Bitrate: a.cfg.Preview.Bitrate,
-		Codecs: []pipeline.Codec{}, OpenFeed: a.media.OpenFeed, OpenEncoder: a.media.OpenEncoder, DrawLines: a.drawer.Lines,
+		Codecs: []pipeline.Codec{}, OpenFeed: a.media.OpenFeed, OpenEncoder: a.media.OpenEncoder, DrawLines: a.lines.draw,
 		OpenFile: func(path string, pace pipeline.Pace) (pipeline.Source, error) {
 			return a.media.NewSource(gst.SourceSpec{Kind: pipeline.SourceFile, Name: "upload", Path: path, Pace: pace, RealTime: pace == pipeline.Realtime})
 		},
@@ -120,6 +121,18 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 		}
 	}
 	return opt
+}
+
+// lines writes errors on pictures, for all sessions: they are short and rare.
+type lines struct {
+	mu     sync.Mutex
+	drawer *draw.Drawer // guarded by mu
+}
+
+func (l *lines) draw(pic pipeline.Picture, text []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drawer.Lines(pic, text)
 }
 
 // Start implements [api.Sessions].
