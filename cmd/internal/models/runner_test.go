@@ -25,7 +25,9 @@ func greys(n int) (pics []pipeline.Picture) {
 // its mean.
 func brightness(t testing.TB, p *Pending, params model.Params) float32 {
 	t.Helper()
-	dets, err := p.Finish(t.Context(), params, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // rather than for ever
+	defer cancel()
+	dets, err := p.Finish(ctx, params, nil)
 	if err != nil || len(dets) != 1 {
 		t.Fatalf("%+v %v", dets, err)
 	}
