@@ -240,13 +240,19 @@ func TestManySessionsLeaveNothingBehind(t *testing.T) {
 	s, parts := sessions(t, webrtc.SessionOptions{UploadDir: dir})
 	one := func(i int) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) { // whose clean-up comes at its end
-			cl := newClient(t, kit{upload: true, video: []string{"", "recvonly"}[i%2]})
+			cl := newClient(t, kit{upload: true, video: []string{"", "recvonly", "", "sendrecv"}[i%4]})
 			v := cl.join(s, webrtc.SessionRequest{StreamOutput: [][]string{{}, nil}[i%2], DataOutput: []string{"*"}})
 			j := start(t, v, &engine{Out: facts}, pipeline.Lossless, 0)
 			file := chunks(fileOf(4, 100_000), 49152)
-			if i%4 == 3 { // leaves in the middle
+			switch i % 4 {
+			case 2: // leaves in the middle
 				cl.send(file[:1]...)
-			} else {
+			case 3: // and with its camera on
+				stop := make(chan struct{})
+				defer close(stop)
+				go camera(t, cl, pipeline.CodecVP8, 0, 3000, stop)
+				cl.next()
+			default:
 				cl.send(file...)
 				if frames, _ := cl.all(); len(frames) != 4 {
 					t.Fatalf("%d messages", len(frames))

@@ -116,6 +116,10 @@ func (v *Session) post(ctx context.Context, id uint32, zip bool) {
 	}
 }
 
+// Explain says what fault has ended the run, for Finish to tell the client. What
+// made [Session.Source] fail needs no explaining.
+func (v *Session) Explain(fault error) { v.input.fail(fault) }
+
 // Finish ends a session whose run has ended for reason: the client is told why
 // there are no (more) pictures if that was a fault, then that processing is
 // complete, unless it has gone. What is queued has some time to arrive. After a

@@ -2,6 +2,7 @@ package webrtc_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -214,4 +215,20 @@ func TestSourceThatFailsIsExplained(t *testing.T) {
 	if rec := j.wait(t); rec.Termination != pipeline.SourceLost {
 		t.Errorf("the record says %s", rec.Termination)
 	}
+}
+
+func TestRunThatFailsIsExplained(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{})
+	cl := newClient(t, kit{})
+	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}})
+	defer v.Close()
+	cl.await("the result channel opens", cl.opened)
+	v.Explain(errors.New("the model is broken"))
+	finished := make(chan struct{})
+	go func() { v.Finish(pipeline.Failed); close(finished) }()
+	if frames, last := cl.all(); len(frames) != 1 || frames[0].Errors[0] != "the model is broken" || last.header.id != 2 || last.Meta.Frame != 0 {
+		t.Errorf("%s %s", frames, last)
+	}
+	cl.close()
+	cl.await("Finish returns", finished)
 }

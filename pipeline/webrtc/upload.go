@@ -155,7 +155,11 @@ func (u *upload) write(data []byte, at int64) error {
 // anonymous opens a file without a name: however this program ends, the disk
 // has its space back.
 func anonymous(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "perch-upload-*")
+	err := os.MkdirAll(dir, 0o700)
+	var f *os.File
+	if err == nil {
+		f, err = os.CreateTemp(dir, "perch-upload-*")
+	}
 	if err == nil {
 		err = os.Remove(f.Name())
 	}

@@ -78,7 +78,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		{"another total", "another says 4", [][]byte{head(0, 3, "x"), head(1, 4, "x")}, webrtc.SessionOptions{}},
 		{"another size", "chunk of 2 bytes after one of 1", [][]byte{head(0, 3, "x"), head(1, 3, "xx")}, webrtc.SessionOptions{}},
 		{"empty chunks", "chunk of 0 bytes", [][]byte{head(0, 3, "")}, webrtc.SessionOptions{}},
-		{"no directory", "look at the directory", [][]byte{head(0, 1, "x")}, webrtc.SessionOptions{UploadDir: "/nonexistent"}},
+		{"no directory", "look at the directory", [][]byte{head(0, 1, "x")}, webrtc.SessionOptions{UploadDir: "/dev/null/uploads"}},
 		{"no disk for it", "do not fit", [][]byte{head(0, 2, "x")}, webrtc.SessionOptions{KeepFree: 1 << 60}},
 		{"no video", "not a video", chunks([]byte("a text"), 49152), webrtc.SessionOptions{}},
 		{"never ends", "nothing came for", [][]byte{head(0, 3, "x")}, webrtc.SessionOptions{UploadIdle: 300 * time.Millisecond}},
