@@ -6,6 +6,7 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/perch
 ORT_LIB := $(CACHE)/onnxruntime-1.24.3/libonnxruntime.so.1
 CLIP    := $(CACHE)/clips/vtest.avi
 SAMPLE  := $(CACHE)/clips/sample.mp4
+SDK     := $(CACHE)/inference-sdk-0.1.13/index.es.js
 STATE   ?= $(CURDIR)/.perch
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # Who answers for the packages: set it when they are handed on to others.
@@ -28,8 +29,8 @@ build: ## write bin/perch
 
 test: ## run all tests, with the race detector
 	@packaging/deps.sh build run test
-	@packaging/fetch.sh ort clip
-	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) go test -race -timeout 20m ./...
+	@packaging/fetch.sh ort clip sdk
+	PERCH_ORT_LIB=$(ORT_LIB) PERCH_TEST_CLIP=$(CLIP) PERCH_TEST_SDK=$(SDK) go test -race -timeout 20m ./...
 
 check: ## gofmt, vet, staticcheck, and known vulnerabilities where the database is at hand
 	@packaging/deps.sh build

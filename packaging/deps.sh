@@ -5,7 +5,7 @@ set -eu
 build="gcc libc6-dev pkg-config libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev"
 run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
  gstreamer1.0-plugins-ugly gstreamer1.0-libav ca-certificates openssl"
-test="mosquitto mosquitto-clients chromium openssl"
+test="mosquitto mosquitto-clients chromium openssl python3-aiortc"
 cross="gcc-aarch64-linux-gnu binutils debian-archive-keyring openssl"
 machine="debootstrap systemd-container lintian"
 emulate="qemu-user-static"
@@ -22,7 +22,7 @@ for task in "$@"; do
 	*) echo "deps.sh: unknown task '$task' (build, run, test, cross, machine, emulate)" >&2; exit 64 ;;
 	esac
 done
-# npm is a package client here, to fetch ONNX Runtime's library; any npm will do.
+# npm is a package client here, to fetch what fetch.sh names; any npm will do.
 command -v npm >/dev/null 2>&1 || want="$want npm"
 # Ubuntu ships Chromium as a snap behind a package of another name.
 if [ "$(. /etc/os-release; echo "$ID")" = ubuntu ]; then
