@@ -30,6 +30,8 @@ func All() []*workflow.Manifest {
 		detectionOffset(),
 		detectionsConsensus(),
 		dynamicCrop(),
+		dynamicZone(),
+		boundingRect(),
 		relativeStaticCrop(),
 	}
 }

@@ -108,6 +108,15 @@ func shift(d *workflow.Detection, r rect) {
 		d.Polygon[i].X -= x
 		d.Polygon[i].Y -= y
 	}
+	if d.Rect != nil {
+		own := *d.Rect
+		own.Corners = append([]pipeline.Point(nil), own.Corners...)
+		for i := range own.Corners {
+			own.Corners[i].X -= x
+			own.Corners[i].Y -= y
+		}
+		d.Rect = &own
+	}
 	d.Mask = cutMask(d.Mask, r)
 }
 
