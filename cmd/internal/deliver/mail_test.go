@@ -162,15 +162,17 @@ func TestMail(t *testing.T) {
 		says   string
 		mails  int
 	}{
-		"STARTTLS and PLAIN":     {func(p *postOffice) { p.auth = "LOGIN PLAIN" }, MailServer{Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
-		"LOGIN only":             {func(p *postOffice) { p.auth = "LOGIN XOAUTH2" }, MailServer{Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
-		"no login":               {func(*postOffice) {}, MailServer{}, nil, yes, "", 1},
-		"in the clear":           {plainServer, MailServer{Plain: true}, nil, yes, "", 1},
-		"in the clear, login":    {func(p *postOffice) { p.startTLS, p.auth = false, "PLAIN" }, MailServer{Plain: true, Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
-		"no encryption offered":  {plainServer, MailServer{Username: "me@example.org", Password: "right"}, nil, never, "no encryption", 0},
-		"wrong password":         {func(p *postOffice) { p.auth = "PLAIN" }, MailServer{Username: "me@example.org", Password: "wrong"}, nil, later, "login: 535", 0},
-		"unknown certificate":    {func(p *postOffice) { p.pool = x509.NewCertPool() }, MailServer{}, nil, later, "encryption", 0},
-		"sender refused":         {func(p *postOffice) { p.replies = map[string]string{"MAIL FROM:<me@example.org> BODY=8BITMIME": "550 not you"} }, MailServer{}, nil, never, "sender: 550", 0},
+		"STARTTLS and PLAIN":    {func(p *postOffice) { p.auth = "LOGIN PLAIN" }, MailServer{Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
+		"LOGIN only":            {func(p *postOffice) { p.auth = "LOGIN XOAUTH2" }, MailServer{Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
+		"no login":              {func(*postOffice) {}, MailServer{}, nil, yes, "", 1},
+		"in the clear":          {plainServer, MailServer{Plain: true}, nil, yes, "", 1},
+		"in the clear, login":   {func(p *postOffice) { p.startTLS, p.auth = false, "PLAIN" }, MailServer{Plain: true, Username: "me@example.org", Password: "right"}, nil, yes, "", 1},
+		"no encryption offered": {plainServer, MailServer{Username: "me@example.org", Password: "right"}, nil, never, "no encryption", 0},
+		"wrong password":        {func(p *postOffice) { p.auth = "PLAIN" }, MailServer{Username: "me@example.org", Password: "wrong"}, nil, later, "login: 535", 0},
+		"unknown certificate":   {func(p *postOffice) { p.pool = x509.NewCertPool() }, MailServer{}, nil, later, "encryption", 0},
+		"sender refused": {func(p *postOffice) {
+			p.replies = map[string]string{"MAIL FROM:<me@example.org> BODY=8BITMIME": "550 not you"}
+		}, MailServer{}, nil, never, "sender: 550", 0},
 		"greylisted":             {func(p *postOffice) { p.replies = map[string]string{"RCPT TO:<b@example.org>": "451 come back"} }, MailServer{}, nil, later, "451", 0},
 		"one of two refused":     {func(p *postOffice) { p.replies = map[string]string{"RCPT TO:<b@example.org>": "550 nobody"} }, MailServer{}, nil, never, "sent to 1 of 2 recipients: recipient b@example.org: 550", 1},
 		"too large":              {func(p *postOffice) { p.replies = map[string]string{"end of data": "552 too large"} }, MailServer{}, nil, never, "552", 0},
