@@ -144,6 +144,34 @@ func TestWrongExtension(t *testing.T) {
 	}
 }
 
+// Pictures that are too large are refused, also where only the decoder can tell
+// how large they are.
+func TestMaxPixels(t *testing.T) {
+	t.Parallel()
+	m := openMedia(t)
+	for name, rest := range map[string]string{
+		"a.mp4":  x264 + " ! mp4mux",
+		"a.h264": x264 + " ! video/x-h264,stream-format=byte-stream",
+		"a.webm": "vp8enc deadline=1 ! webmmux",
+		"a.mjpg": "jpegenc ! multipartmux",
+	} {
+		path := makeVideo(t, name, rest)
+		spec := lossless(path)
+		spec.MaxPixels = testWidth * testHeight
+		var c collector
+		if err := play(t, m, spec, &c); err != nil || len(c.frames) == 0 {
+			t.Errorf("%s with exactly as many pixels as allowed: %v", name, err)
+		}
+		spec.MaxPixels--
+		c = collector{}
+		err := play(t, m, spec, &c)
+		wantError(t, err, pipeline.BadInput, "160x120", "19199 pixels")
+		if len(c.frames) > 0 {
+			t.Errorf("%s: %d pictures came", name, len(c.frames))
+		}
+	}
+}
+
 // A file that is played as a camera would takes as long as it is, and loses
 // nothing by that.
 func TestRealTime(t *testing.T) {

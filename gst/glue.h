@@ -25,6 +25,7 @@ typedef struct {
   guint videos, others; // RTSP: streams offered
   guint skipped;        // pictures dropped before the first key frame
   gboolean redirected;  // RTSP: the server sent us elsewhere, where we did not go
+  int too_wide, too_high; // size of a picture that is larger than allowed; 0
 } perch_found;
 
 gboolean perch_init(char **error);
@@ -38,6 +39,7 @@ void perch_tap_download(perch_tap *tap, const char *feature, const char *descrip
 void perch_tap_found(perch_tap *tap, perch_found *out);
 void perch_found_clear(perch_found *f);
 void perch_tap_unref(perch_tap *tap);
+void perch_tap_bound(perch_tap *tap, guint64 max_pixels);
 void perch_tap_stay(perch_tap *tap, GstElement *src);
 void perch_tap_attach(perch_tap *tap, GstElement *pipeline);
 

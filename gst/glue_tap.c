@@ -14,6 +14,7 @@ struct perch_tap {
   gboolean live, strict;
   char **settings;                  // "name=value" for decoders, NULL-terminated
   char *wanted[PERCH_CODECS];       // decoder to use; NULL: any
+  guint64 max_pixels;               // of a picture; 0: any
   char *location;                   // where an RTSP source must stay; NULL: anywhere
   char *feature, *download;         // caps feature, and the bin that leads out of it
   GMutex mu;                        // guards what follows
@@ -21,6 +22,7 @@ struct perch_tap {
   char *description, *decoder, *orientation, *unknown;
   guint videos, others, skipped;
   gboolean redirected;
+  int too_wide, too_high; // size of a picture above max_pixels; 0: none came
 };
 
 gboolean perch_init(char **error) {
@@ -98,7 +100,8 @@ static char *text(const char *s) { return g_strdup(s ? s : ""); }
 void perch_tap_found(perch_tap *t, perch_found *out) {
   g_mutex_lock(&t->mu);
   *out = (perch_found){t->codec,    text(t->description), text(t->decoder), text(t->orientation), text(t->unknown),
-                       t->videos,   t->others,            t->skipped,       t->redirected};
+                       t->videos,   t->others,            t->skipped,       t->redirected,
+                       t->too_wide, t->too_high};
   g_mutex_unlock(&t->mu);
 }
 
@@ -194,6 +197,41 @@ static GstPadProbeReturn wait_for_key(GstPad *pad, GstPadProbeInfo *info, gpoint
   return enough ? GST_PAD_PROBE_REMOVE : GST_PAD_PROBE_DROP;
 }
 
+// on_size stops a stream whose pictures are too large. It looks at what comes to
+// the decoder, as far as the container or the parser knows its size, and at what
+// the decoder makes. Dropping the caps would not do: decodebin hands them on by
+// another way.
+static GstPadProbeReturn on_size(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  perch_tap *t = data;
+  gboolean stopped;
+  int w = 0, h = 0;
+  if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
+    if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS) return GST_PAD_PROBE_OK;
+    GstCaps *caps;
+    gst_event_parse_caps(event, &caps);
+    gst_structure_get_int(gst_caps_get_structure(caps, 0), "width", &w);
+    gst_structure_get_int(gst_caps_get_structure(caps, 0), "height", &h);
+  }
+  g_mutex_lock(&t->mu);
+  if (w > 0 && h > 0 && (guint64)w * (guint64)h > t->max_pixels) {
+    t->too_wide = w;
+    t->too_high = h;
+  }
+  stopped = t->too_wide > 0;
+  g_mutex_unlock(&t->mu);
+  return stopped && info->type & GST_PAD_PROBE_TYPE_BUFFER ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
+static void watch_size(perch_tap *t, GstElement *e, const char *name) {
+  GstPad *pad = gst_element_get_static_pad(e, name);
+  if (!pad) return;
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_BUFFER, on_size, tap_ref(t), (GDestroyNotify)perch_tap_unref);
+  gst_object_unref(pad);
+}
+
+void perch_tap_bound(perch_tap *t, guint64 max_pixels) { t->max_pixels = max_pixels; }
+
 static void on_element(GstBin *bin, GstBin *sub, GstElement *e, perch_tap *t) {
   GstElementFactory *f = gst_element_get_factory(e);
   if (!f || !is_video_decoder(f)) return;
@@ -203,6 +241,10 @@ static void on_element(GstBin *bin, GstBin *sub, GstElement *e, perch_tap *t) {
     char *name = g_strndup(*s, eq - *s);
     if (g_object_class_find_property(G_OBJECT_GET_CLASS(e), name)) gst_util_set_object_arg(G_OBJECT(e), name, eq + 1);
     g_free(name);
+  }
+  if (t->max_pixels) {
+    watch_size(t, e, "sink");
+    watch_size(t, e, "src");
   }
   if (!t->live) return;
   GstPad *sink = gst_element_get_static_pad(e, "sink");

@@ -41,9 +41,9 @@ func TestOpenSourceConnectsOnce(t *testing.T) {
 	if err := o.Run(ctx, c); !errors.Is(err, errEnough) {
 		t.Fatal(err)
 	}
-	for i, n := range c.numbers { // the camera has 40 pictures and begins again
-		if want := (c.numbers[0]+i-1)%40 + 1; n != want || c.frames[i].Seq != uint64(i+1) {
-			t.Errorf("picture %d is number %d, Seq %d; want %d", i, n, c.frames[i].Seq, want)
+	for i, f := range c.frames {
+		if f.Seq != uint64(i+1) {
+			t.Errorf("picture %d has Seq %d", i+1, f.Seq)
 		}
 	}
 	if c.frames[0].PTS != 0 || c.info(t).Codec != "H.264" {

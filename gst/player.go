@@ -187,6 +187,8 @@ type found struct {
 	videos, others int
 	skipped        int
 	redirected     bool
+	// Size of a picture that is larger than allowed; 0 when none was.
+	tooWide, tooHigh int
 }
 
 func (p *player) found() found {
@@ -196,7 +198,7 @@ func (p *player) found() found {
 	return found{
 		codec: codec(f.codec), description: C.GoString(f.description), decoder: C.GoString(f.decoder),
 		orientation: C.GoString(f.orientation), unknown: C.GoString(f.unknown),
-		videos: int(f.videos), others: int(f.others), skipped: int(f.skipped), redirected: f.redirected != 0,
+		videos: int(f.videos), others: int(f.others), skipped: int(f.skipped), redirected: f.redirected != 0, tooWide: int(f.too_wide), tooHigh: int(f.too_high),
 	}
 }
 
@@ -207,6 +209,7 @@ type tapSpec struct {
 	settings          string // "name=value ..." for decoders that have such properties
 	wanted            map[codec]string
 	feature, download string // memory of decoders, and the bin that leads out of it
+	maxPixels         int    // 0: any
 }
 
 // newTap connects the callbacks of decoding.
@@ -236,5 +239,6 @@ func (p *player) newTap(t tapSpec) {
 		defer free2()
 		C.perch_tap_download(p.tap, feature, download)
 	}
+	C.perch_tap_bound(p.tap, C.guint64(t.maxPixels))
 	C.perch_tap_attach(p.tap, p.native())
 }

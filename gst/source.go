@@ -164,6 +164,7 @@ func (s *source) newAttempt(b *playback, transport Transport) (*attempt, error) 
 		settings: anyDecoder,
 		wanted:   s.media.platform.wanted(s.spec.Decoder, b.excluded),
 		feature:  s.media.platform.downloadFeature, download: s.media.platform.download,
+		maxPixels: s.spec.MaxPixels,
 	}
 	if tap.live {
 		tap.settings = liveDecoder
@@ -206,8 +207,8 @@ func (a *attempt) play(ctx context.Context) error {
 			}
 			last = time.Now()
 			continue
-		case a.player.found().redirected:
-			return a.fail(pipeline.Refused, errors.New("the camera sends its viewers to another address, which was not asked for"))
+		case a.refused() != nil:
+			return a.refused()
 		case a.wrongContent() != nil:
 			return a.wrongContent()
 		case a.failed.happened():
@@ -220,6 +221,21 @@ func (a *attempt) play(ctx context.Context) error {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// refused reports what C code has stopped; nil when it has stopped nothing.
+func (a *attempt) refused() error {
+	switch got := a.player.found(); {
+	case got.redirected:
+		return a.fail(pipeline.Refused, errors.New("the camera sends its viewers to another address, which was not asked for"))
+	case got.tooWide > 0:
+		return a.fail(pipeline.BadInput, tooLarge(got.tooWide, got.tooHigh, a.spec.MaxPixels))
+	}
+	return nil
+}
+
+func tooLarge(width, height, limit int) error {
+	return fmt.Errorf("pictures are %dx%d, which is more than the %d pixels allowed", width, height, limit)
 }
 
 // located gives an error of a state change a place.

@@ -49,6 +49,7 @@ type SourceSpec struct {
 	Pace      pipeline.Pace
 	Decoder   string // element that must decode, or "software"; "" lets the platform choose
 	MaxFrames uint64 // end of stream after so many; 0 means no limit
+	MaxPixels int    // width times height; a stream of larger pictures is refused; 0 means no limit
 
 	codec codec // of a pushed track, which is not for NewSource
 
@@ -102,7 +103,7 @@ func (s *SourceSpec) normalise() error {
 	if s.Transport != TransportAuto && s.Transport != TransportTCP && s.Transport != TransportUDP {
 		err = errors.Join(err, fmt.Errorf("unknown transport %q: known are auto, tcp and udp", s.Transport))
 	}
-	if s.Width < 0 || s.Height < 0 || s.FPS < 0 || s.LatencyMS < 0 || s.OpenTimeout < 0 || s.StallTimeout < 0 {
+	if s.Width < 0 || s.Height < 0 || s.FPS < 0 || s.LatencyMS < 0 || s.OpenTimeout < 0 || s.StallTimeout < 0 || s.MaxPixels < 0 {
 		err = errors.Join(err, errors.New("sizes, rates and times must not be negative"))
 	}
 	s.LatencyMS = cmp.Or(s.LatencyMS, defaultLatencyMS)

@@ -2,6 +2,7 @@ package gst
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 const (
 	trackUnits  = 300              // encoded pictures that may wait to be decoded
 	trackBytes  = 32 << 20         // and their bytes
+	trackPixels = 7680 * 4320      // of a picture; browsers send at most a quarter of it
 	trackSilent = 10 * time.Second // see track.silent
 	trackFed    = 30               // pictures that a decoder must have had to be called silent
 	trackBroken = 5                // attempts in a row that gave no picture before the track is given up
@@ -31,6 +33,7 @@ type track struct {
 	log   *slog.Logger
 	queue unitQueue
 
+	pixels int           // the most that a picture may have
 	silent time.Duration // a decoder that is fed and gives nothing for so long has failed
 }
 
@@ -39,7 +42,7 @@ type track struct {
 // first key frame. A decoder that fails is replaced by the next one; what it
 // cannot decode is passed over, up to the next key frame.
 func (m *Media) OpenFeed(_ context.Context, c pipeline.Codec, name string) (pipeline.Feed, error) {
-	t := &track{media: m, name: name, log: m.log.With("source", name), silent: trackSilent}
+	t := &track{media: m, name: name, log: m.log.With("source", name), silent: trackSilent, pixels: trackPixels}
 	t.queue.arrive = make(chan struct{}, 1)
 	switch c {
 	case pipeline.CodecH264:
@@ -63,7 +66,24 @@ func (t *track) ID() pipeline.SourceID {
 }
 
 // Push implements [pipeline.Feed].
-func (t *track) Push(au pipeline.AccessUnit) bool { return t.queue.push(au) }
+func (t *track) Push(au pipeline.AccessUnit) bool {
+	if t.codec == codecVP8 {
+		// No parser looks at VP8 before the decoder takes memory for it.
+		if w, h := vp8Size(au.Data); w*h > t.pixels {
+			t.queue.fail(&pipeline.Error{Op: "decode track", On: t.name, Kind: pipeline.BadInput, Err: tooLarge(w, h, t.pixels)})
+		}
+	}
+	return t.queue.push(au)
+}
+
+// vp8Size reads the size out of a key frame (RFC 6386, section 9.1); 0 when the
+// data is none.
+func vp8Size(data []byte) (width, height int) {
+	if len(data) < 10 || data[0]&1 != 0 || data[3] != 0x9d || data[4] != 0x01 || data[5] != 0x2a {
+		return 0, 0
+	}
+	return int(binary.LittleEndian.Uint16(data[6:])) & 0x3fff, int(binary.LittleEndian.Uint16(data[8:])) & 0x3fff
+}
 
 // End implements [pipeline.Feed].
 func (t *track) End() { t.queue.end() }
@@ -71,7 +91,7 @@ func (t *track) End() { t.queue.end() }
 // Run decodes what is pushed. See [pipeline.Source] and [pipeline.Feed].
 func (t *track) Run(ctx context.Context, out pipeline.Outlet) error {
 	defer t.queue.end() // nobody will read what is pushed from now on
-	s := &source{media: t.media, log: t.log, spec: SourceSpec{Kind: pipeline.SourceWebRTC, Name: t.name, codec: t.codec}}
+	s := &source{media: t.media, log: t.log, spec: SourceSpec{Kind: pipeline.SourceWebRTC, Name: t.name, codec: t.codec, MaxPixels: t.pixels}}
 	b := &playback{out: out, excluded: map[string]string{}, step: time.Second / 30}
 	broken := 0
 	for {
@@ -88,7 +108,7 @@ func (t *track) Run(ctx context.Context, out pipeline.Outlet) error {
 		if err == nil && b.seq == 0 {
 			return t.nothing()
 		}
-		if err == nil || ctx.Err() != nil || pipeline.KindOf(err) == pipeline.Stuck {
+		if err == nil || ctx.Err() != nil || t.queue.failed() != nil || got.tooWide > 0 || pipeline.KindOf(err) == pipeline.Stuck {
 			return err
 		}
 		if broken++; b.seq > before {
@@ -202,6 +222,10 @@ func (t *track) decode(ctx context.Context, a *attempt, fed *progress) error {
 			a.deliver(ctx, p)
 			last = time.Now()
 			continue
+		case t.queue.failed() != nil:
+			return t.queue.failed()
+		case a.refused() != nil:
+			return a.refused()
 		case a.failed.happened():
 			return a.failed.explain(&a.spec, a.player.found(), a.frames > 0)
 		case end:

@@ -351,6 +351,38 @@ func TestTrackIsHeldBack(t *testing.T) {
 	}
 }
 
+// Pictures of a size that would eat the memory are refused before they are
+// decoded, at the beginning and in the middle of a track.
+func TestTrackIsNotTooLarge(t *testing.T) {
+	t.Parallel()
+	m := openMedia(t)
+	for _, codec := range bothCodecs() {
+		for _, before := range []int{0, 5} {
+			f := openFeed(t, m, codec)
+			f.(*track).pixels = 200 * 200
+			var c collector
+			done, _ := follow(t, f, &c)
+			if before > 0 {
+				for _, au := range encoded(t, m, codec, 1, before, 160, 120) {
+					f.Push(au)
+				}
+				until(t, "a picture", func() bool { return c.count() > 0 })
+			}
+			for _, au := range encoded(t, m, codec, 1, 3, 320, 240) {
+				f.Push(au)
+			}
+			err := done()
+			wantError(t, err, pipeline.BadInput, "320x240", "40000 pixels")
+			if slices.ContainsFunc(c.frames, func(i pipeline.FrameInfo) bool { return i.Width > 160 }) {
+				t.Errorf("%s: a picture that is too large was decoded", codec)
+			}
+		}
+	}
+	f := openFeed(t, m, pipeline.CodecVP8)
+	f.Push(pipeline.AccessUnit{Key: true, Data: []byte{0x10, 0, 0, 0x9d, 0x01, 0x2a, 0xff, 0x3f, 0xff, 0x3f, 0, 0}})
+	wantError(t, f.Run(t.Context(), &collector{}), pipeline.BadInput, "16383x16383")
+}
+
 // A hardware decoder that takes everything and gives nothing gives way to the
 // next, and the stream says so. openh264dec does so with interlaced pictures.
 func TestTrackFallsBack(t *testing.T) {

@@ -25,6 +25,7 @@ type unitQueue struct {
 	bytes   int                   // guarded by mu: of units
 	started bool                  // guarded by mu: a key frame was taken, and nothing lost since
 	ended   bool                  // guarded by mu
+	err     error                 // guarded by mu: why nothing more is decoded
 }
 
 // push queues a copy of au. It reports false when au is lost although it would
@@ -65,12 +66,16 @@ func (q *unitQueue) pop() (pipeline.AccessUnit, bool) {
 	return au, true
 }
 
-// wait returns when there is a unit or the end, or with the cause when ctx is done.
+// wait returns when there is a unit or the end, with the cause when ctx is done,
+// or with the error of fail.
 func (q *unitQueue) wait(ctx context.Context) error {
 	for {
 		q.mu.Lock()
-		ready := len(q.units) > 0 || q.ended
+		ready, err := len(q.units) > 0 || q.ended, q.err
 		q.mu.Unlock()
+		if err != nil {
+			return err
+		}
 		if ready {
 			return context.Cause(ctx)
 		}
@@ -80,6 +85,21 @@ func (q *unitQueue) wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// fail ends the queue at once, with an error.
+func (q *unitQueue) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.err, q.units, q.bytes, q.ended = err, nil, 0, true
+	q.wake()
+}
+
+// failed returns the error of fail.
+func (q *unitQueue) failed() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
 }
 
 func (q *unitQueue) end() {
