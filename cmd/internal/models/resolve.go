@@ -32,9 +32,9 @@ func (r *Registry) Resolve(name string) (id string, err error) {
 		e.Err = fmt.Errorf("it is an alias of %q, and there is no such model", target)
 		name = target
 	}
-	e.Hint = "add one with perch model add"
+	e.Hint = "perch model list shows those there are; add one with perch model add"
 	if close := nearest(name, slices.Concat(ids, slices.Collect(maps.Keys(r.opt.Aliases)))); close != "" {
-		e.Hint = fmt.Sprintf("did you mean %s? Else add it with perch model add", close)
+		e.Hint = fmt.Sprintf("did you mean %s? perch model list shows those there are; else add it with perch model add", close)
 	}
 	e.Hint += fmt.Sprintf(", or let the name stand for a model that is here: workflows.models: {%q: %s}", e.On, r.substitute(ids))
 	return "", e
