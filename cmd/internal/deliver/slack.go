@@ -165,7 +165,7 @@ func (w *Worker) slack(ctx context.Context, p *Post, method string, b body, out 
 func (w *Worker) upload(ctx context.Context, p *Post, place string, data []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, place, bytes.NewReader(data))
 	if err != nil {
-		return passing(pipeline.Gone, errors.New("Slack names no place to upload to"), 0)
+		return passing(pipeline.Gone, errors.New("the answer of Slack names no place to upload to"), 0)
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
 	_, err = w.exchange(req, p.Guarded)
