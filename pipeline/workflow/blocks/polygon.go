@@ -20,8 +20,8 @@ func (p place) dot(q place) float64 { return p.x*q.x + p.y*q.y }
 
 func (p place) length() float64 { return math.Hypot(p.x, p.y) }
 
-// rounded is the place at whole pixels, halves to the even one.
-func (p place) rounded() place { return place{math.RoundToEven(p.x), math.RoundToEven(p.y)} }
+// rounded is the place at whole pixels, halves to the even one, never minus 0.
+func (p place) rounded() place { return place{math.RoundToEven(p.x) + 0, math.RoundToEven(p.y) + 0} }
 
 func placesOf(pts []pipeline.Point) []place {
 	out := make([]place, len(pts))
