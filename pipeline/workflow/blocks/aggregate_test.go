@@ -32,6 +32,8 @@ func TestAggregates(t *testing.T) {
 		{"integers", "max", ints(3, 1, 2), `3`},
 		{"below zero", "max", ints(-3, -1, -2), `-1`},
 		{"integers", "min", ints(3, 1, 2), `1`},
+		{"equal numbers, the first", "min", []workflow.Value{workflow.IntOf(1), workflow.FloatOf(1)}, `1`},
+		{"equal numbers, the first", "max", []workflow.Value{workflow.IntOf(1), workflow.FloatOf(1)}, `1`},
 		{"falling", "values_difference", ints(5, 3, 4), `2`},
 		{"one value", "values_difference", ints(5), `0`},
 		{"fractions", "values_difference", []workflow.Value{workflow.FloatOf(0.5), workflow.IntOf(2)}, `1.5`},

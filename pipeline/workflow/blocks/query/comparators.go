@@ -146,7 +146,7 @@ func texts(name string, f func(a, b string) bool) compare {
 		if !okA || !okB {
 			return false, fmt.Errorf("%s compares strings and is given %s and %s", name, a.Describe(), b.Describe())
 		}
-		return f(s, t), st.spend(len(t))
+		return f(s, t), st.read(len(t))
 	}
 }
 
@@ -160,7 +160,7 @@ func (st *state) in(name string, v, seq workflow.Value) (bool, error) {
 		if !ok {
 			return false, fmt.Errorf("%s: %s cannot be part of a string", name, v.Describe())
 		}
-		return strings.Contains(s, part), st.spend(len(s))
+		return strings.Contains(s, part), st.read(len(s))
 	case workflow.Object:
 		f, _ := seq.Fields()
 		key, ok := v.Str()

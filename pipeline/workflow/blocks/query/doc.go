@@ -35,10 +35,10 @@ package query
 
 // The bounds.
 const (
-	maxDepth = 20         // of operations and statements inside each other
-	maxParts = 500        // operations and statements of one definition
-	maxText  = 1_000_000  // bytes of a text that an operation makes
-	maxItems = 100_000    // items of a list that an operation makes
-	maxWork  = 20_000_000 // items and bytes that one evaluation goes through
-	maxRegex = 2000       // bytes of a regular expression
+	maxDepth = 20        // of operations and statements inside each other
+	maxParts = 500       // operations and statements of one definition
+	maxText  = 1_000_000 // bytes of a text that an operation makes
+	maxItems = 100_000   // items of a list that an operation makes
+	maxWork  = 2_000_000 // items that one evaluation goes through; about a tenth of a second
+	maxRegex = 2000      // bytes of a regular expression
 )

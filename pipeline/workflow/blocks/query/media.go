@@ -123,7 +123,7 @@ func dictionaryJSON(st *state, v workflow.Value) ([]byte, error) {
 		return nil, err
 	}
 	text := own().AppendDetections(nil, d)
-	return text, st.spend(len(text))
+	return text, st.read(len(text))
 }
 
 func buildJSON(*compiler, node) (op, error) {
@@ -135,7 +135,7 @@ func buildJSON(*compiler, node) (op, error) {
 		if err != nil {
 			return v, fmt.Errorf("ConvertDictionaryToJSON: %w", err)
 		}
-		return workflow.StringOf(string(b)), st.spend(len(b))
+		return workflow.StringOf(string(b)), st.read(len(b))
 	}, nil
 }
 

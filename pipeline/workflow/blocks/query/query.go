@@ -38,13 +38,16 @@ type state struct {
 
 var errTooMuch = errors.New("it is too much work for one frame: the lists or texts are too long for what is done with each element")
 
-// spend accounts for n items or bytes that are gone through.
+// spend accounts for n items that are gone through.
 func (st *state) spend(n int) error {
 	if st.work -= n; st.work < 0 {
 		return errTooMuch
 	}
 	return nil
 }
+
+// read accounts for n bytes of text, of which about 16 cost as much as an item.
+func (st *state) read(n int) error { return st.spend(n/16 + 1) }
 
 func (st *state) begin(h Host, params []workflow.Value, names int) error {
 	if len(params) != names {

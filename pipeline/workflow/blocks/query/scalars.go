@@ -89,7 +89,7 @@ func buildMultiply(_ *compiler, n node) (op, error) {
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
 		f, ok := Number(v)
 		if !ok {
-			return v, fmt.Errorf("Multiply is given %s, which is no number", v.Describe())
+			return v, fmt.Errorf("operation Multiply is given %s, which is no number", v.Describe())
 		}
 		return NumberOf(f*by, whole(v) && whole(other)), nil
 	}, nil
@@ -107,7 +107,7 @@ func buildDivide(_ *compiler, n node) (op, error) {
 	return func(_ *state, v workflow.Value) (workflow.Value, error) {
 		f, ok := Number(v)
 		if !ok {
-			return v, fmt.Errorf("Divide is given %s, which is no number", v.Describe())
+			return v, fmt.Errorf("operation Divide is given %s, which is no number", v.Describe())
 		}
 		return workflow.FloatOf(f / by), nil
 	}, nil
@@ -119,7 +119,7 @@ func buildToString(*compiler, node) (op, error) {
 		if err != nil {
 			return v, fmt.Errorf("ToString: %w", err)
 		}
-		return workflow.StringOf(s), st.spend(len(s))
+		return workflow.StringOf(s), st.read(len(s))
 	}, nil
 }
 
@@ -134,7 +134,7 @@ func text(what string, f func(s string) workflow.Value) op {
 		if !ok {
 			return v, fmt.Errorf("%s is given %s and needs a string", what, v.Describe())
 		}
-		return f(s), st.spend(len(s))
+		return f(s), st.read(len(s))
 	}
 }
 

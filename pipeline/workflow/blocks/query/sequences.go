@@ -15,7 +15,7 @@ func buildLength(*compiler, node) (op, error) {
 			return v, fmt.Errorf("SequenceLength is given %s, which has no length", v.Describe())
 		}
 		if s, isStr := v.Str(); isStr {
-			return workflow.IntOf(int64(n)), st.spend(len(s))
+			return workflow.IntOf(int64(n)), st.read(len(s))
 		}
 		return workflow.IntOf(int64(n)), nil
 	}, nil
@@ -35,7 +35,7 @@ func buildCount(*compiler, node) (op, error) {
 			if err != nil {
 				return v, fmt.Errorf("SequenceElementsCount: %w", err)
 			}
-			if err := st.spend(len(s)); err != nil {
+			if err := st.read(len(s)); err != nil {
 				return v, err
 			}
 			i, ok := at[s]
@@ -192,7 +192,7 @@ func buildJoin(_ *compiler, n node) (op, error) {
 				return v, fmt.Errorf("SequenceJoin: %w", err)
 			}
 		}
-		return workflow.StringOf(string(dst)), st.spend(len(dst))
+		return workflow.StringOf(string(dst)), st.read(len(dst))
 	}, nil
 }
 
