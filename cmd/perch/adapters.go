@@ -209,7 +209,7 @@ func (a device) Models() []api.Model {
 
 func (a device) Status() api.Status {
 	s := api.Status{
-		Device: a.device, Version: version, StartedAt: a.started, UptimeS: time.Since(a.started).Seconds(),
+		Device: a.device, Name: a.name(), Version: version, StartedAt: a.started, UptimeS: time.Since(a.started).Seconds(),
 		Platform: a.platform(), Models: a.Models(), MQTT: a.mqtt.status(), Viewers: a.webrtc.Stats().Viewers, Problems: []api.Problem{},
 		Clock: api.Clock{Now: time.Now(), Trusted: a.clock.Read().WallTrusted, BootID: a.clock.Read().BootID},
 		Disk:  diskOf(string(a.cfg.DataDir)),

@@ -37,6 +37,7 @@ type app struct {
 	http    *api.Server
 	notify  *systemd.Notifier
 	warm    *warmup.Warmer
+	claim   api.Claimer // nil when the device asks for no owner
 }
 
 // serve runs the appliance until ctx is done or a part fails for good.
@@ -115,10 +116,13 @@ func (a *app) open(ctx context.Context) error {
 	if len(a.cameras()) == 0 {
 		a.log.Warn("no camera is configured or enabled; the console and the API are up, and nothing is processed")
 	}
+	if a.claim, err = a.openClaim(); err != nil {
+		return err
+	}
 	a.http, err = api.New(api.Options{
 		Sessions: a.sessionPort(), SessionOptions: a.sessionOptions(),
 		Device: device{a}, Cameras: cameras{a}, Runs: runs{a}, Events: events{a}, Viewers: viewers{a},
-		Stats: a.stats, Console: console.Files(), Schemas: schemas.FS, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
+		Stats: a.stats, Console: console.Files(), Schemas: schemas.FS, Claim: a.claim, Private: a.cfg.HTTP.Private, AllowedOrigins: a.cfg.HTTP.AllowedOrigins, Log: a.log,
 	})
 	return err
 }

@@ -57,7 +57,7 @@ missing; 74 results cannot be kept; 75 a camera or broker is away, try again;
 	f.StringVar(&g.config, "config", "", "configuration `file` (default "+defaultConfig+" if there is one)")
 	f.StringVar(&g.dataDir, "data-dir", "", "`folder` of results and models, instead of the configuration's")
 	f.StringVar(&g.logLevel, "log-level", "", "debug, info, warn or error, instead of the configuration's")
-	root.AddCommand(newRun(g), newProcess(g), newCheck(g), newDoctor(g), newModel(g), newWorkflow(g), newExport(g), newBench(g), newVersion(), newBuildEngine())
+	root.AddCommand(newRun(g), newProcess(g), newCheck(g), newDoctor(g), newModel(g), newWorkflow(g), newExport(g), newBench(g), newVersion(), newClaim(g), newBuildEngine())
 	return root
 }
 

@@ -213,6 +213,14 @@ msh 'sed "s/^# edited.*/device:\n  id: kit/" -i /etc/perch/perch.yaml'
 if m /usr/lib/perch/image-prepare >"$work/out" 2>&1; then bad "an id in the configuration goes unnoticed"; else ok "an id in the configuration is refused"; fi
 msh 'sed -i "/^device:/d; /^  id: kit/d" /etc/perch/perch.yaml; systemctl start perch'
 if [ "$(m cat /var/lib/perch/device-id)" != "$device" ]; then ok "another device after the next start"; else bad "the same device after image-prepare"; fi
+msh 'cp /usr/share/perch/perch.yaml /etc/perch/perch.yaml'
+check "prepares an image whose copies ask for an owner" /usr/lib/perch/image-prepare --claim
+m systemctl start perch
+within 10 "such a copy runs" "curl -sf localhost:8080/readyz"
+same "and shows nothing before it is claimed" 403 "$(m curl -s -o /dev/null -w '%{http_code}' localhost:8080/api/v1/status)"
+check "it is claimed" sh -c "curl -sf -d '{\"name\":\"gate\"}' localhost:8080/api/v1/claim | grep -q token"
+same "then it shows what it does" 200 "$(m curl -s -o /dev/null -w '%{http_code}' localhost:8080/api/v1/status)"
+same "and obeys its owner only" 401 "$(m curl -s -o /dev/null -w '%{http_code}' -X DELETE localhost:8080/api/v1/runs/x)"
 check "purge" dpkg -P perch
 # The journal, the logs of dpkg and the test's own files are not the package's.
 left=$(msh "find / -xdev \( -path /proc -o -path /sys -o -path /mnt -o -path /var/log \) -prune -o -name '*perch*' ! -name perch-test-root -print; getent passwd perch || true")

@@ -47,7 +47,11 @@ type Options struct {
 	// AllowedOrigins are other sites that may use the API, for example
 	// "https://console.example.org".
 	AllowedOrigins []string
-	Log            *slog.Logger
+	// Claim knows the device's owner; nil: there is none, and everybody may
+	// everything. Private keeps reading to the owner, too.
+	Claim   Claimer
+	Private bool
+	Log     *slog.Logger
 }
 
 // Server answers HTTP requests. It is an [http.Handler].
@@ -75,7 +79,7 @@ func New(o Options) (*Server, error) {
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, http.StatusForbidden, "the request came from a page of another site", "add that site to http.allowed_origins if it may use this device")
 	}))
-	s.handler = s.secure(s.apart(s.share(cross.Handler(s.routes()))))
+	s.handler = s.secure(s.apart(s.share(cross.Handler(s.guard(s.routes())))))
 	return s, nil
 }
 
@@ -96,6 +100,9 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /whep/cameras/{name}", s.whepCamera)
 	mux.HandleFunc("POST /whep/runs/{id}", s.whepRun)
 	mux.HandleFunc("DELETE /whep/views/{id}", s.whepEnd)
+	mux.HandleFunc("GET "+claimPath, s.claimState)
+	mux.HandleFunc("POST "+claimPath, s.claim)
+	mux.HandleFunc("POST "+signInPath, s.signIn)
 	mux.HandleFunc("GET /healthz", s.healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.Handle("GET /metrics", s.metrics())
@@ -185,7 +192,7 @@ func (s *Server) share(next http.Handler) http.Handler {
 		w.Header().Set("Access-Control-Expose-Headers", "Location")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
 			w.Header().Set("Access-Control-Max-Age", "600")
 			w.WriteHeader(http.StatusNoContent)
 			return

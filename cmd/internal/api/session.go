@@ -34,6 +34,10 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && s.SessionOptions.APIKeyFromHeader && key != "" {
 		req.APIKey = key
 	}
+	if err := s.mayStart(r, req.APIKey); err != nil {
+		s.failSession(w, r, err)
+		return
+	}
 	if len(req.Workflow.Specification) == 0 && (req.Workflow.Workspace == "" || req.Workflow.ID == "") {
 		s.failSession(w, r, &ConfigurationError{"Either workflow_specification, or workspace_name and workflow_id, is needed in workflow_configuration."})
 		return

@@ -10,6 +10,7 @@ import (
 // Status is the device as it stands: GET /api/v1/status.
 type Status struct {
 	Device    string    `json:"device_id"`
+	Name      string    `json:"name,omitempty"` // what people call it
 	Version   string    `json:"version"`
 	StartedAt time.Time `json:"started_at"`
 	UptimeS   float64   `json:"uptime_s"`

@@ -42,6 +42,8 @@ type Device struct {
 type HTTP struct {
 	Listen         string   `yaml:"listen" default:":8080" doc:"Address and port of the API and the console. 127.0.0.1:8080 keeps it to this machine; port 0 takes a free one."`
 	AllowedOrigins []string `yaml:"allowed_origins" doc:"Other web sites that may use the API, for example https://console.example.org."`
+	Claim          bool     `yaml:"claim" doc:"The device wants an owner: until somebody in its network claims it on its page nothing else is answered; then who has the token may change things and start sessions. false: everybody may everything."`
+	Private        bool     `yaml:"private" doc:"Reading and watching need the owner's token, too. It needs http.claim."`
 }
 
 // Log is what goes to the journal.

@@ -336,11 +336,13 @@ func TestMistakes(t *testing.T) {
 			name: "http",
 			file: "http:\n" +
 				"  listen: 8080\n" +
-				"  allowed_origins: ['*', 'https://ok.example', 'https://u:hunter2@bad.example/x']\n",
+				"  allowed_origins: ['*', 'https://ok.example', 'https://u:hunter2@bad.example/x']\n" +
+				"  private: true\n",
 			want: []string{
 				`2:11 http.listen: write ":8080"`,
 				`3:21 http.allowed_origins[0]: "*" is not an origin`,
 				"3:48 http.allowed_origins[2]: is not an origin",
+				"4:12 http.private: needs http.claim: true",
 			},
 		},
 		{

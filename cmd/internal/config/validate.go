@@ -96,6 +96,9 @@ func checkText(r *report, path, s string, limit int) {
 }
 
 func (c *Config) checkHTTP(r *report) {
+	if c.HTTP.Private && !c.HTTP.Claim {
+		r.bad("http.private", "needs http.claim: true, by which the device gets an owner")
+	}
 	checkListen(r, "http.listen", c.HTTP.Listen)
 	for i, o := range c.HTTP.AllowedOrigins {
 		checkOrigin(r, "http.allowed_origins["+strconv.Itoa(i)+"]", o)

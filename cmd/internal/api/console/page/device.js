@@ -5,8 +5,8 @@ import * as words from "./words.js";
 const byId = (id) => document.getElementById(id);
 
 export function showStatus(status, cameras) {
-  say(byId("device"), status.device_id);
-  document.title = `${status.device_id} · Perch`;
+  say(byId("device"), [status.name, status.device_id].filter(Boolean).join(" · "));
+  document.title = `${status.name || status.device_id} · Perch`;
   say(byId("version"), `Perch ${status.version} · up for ${words.span(status.uptime_s)} · ${words.plural(status.viewers, "viewer")}`);
   showHealth(status, cameras);
   showProblems(status.problems);

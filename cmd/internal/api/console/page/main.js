@@ -47,6 +47,7 @@ async function ask() {
     failures = 0;
     offline.hidden = true;
   } catch (error) {
+    if (error.status === 401) location.assign("claim.html"); // a private device
     turn = 0;
     wait = Math.min(every * 2 ** failures++, 15000);
     if (failures > 1) {
