@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,11 @@ func FuzzOffer(f *testing.F) {
 		}
 	})
 	f.Fuzz(func(t *testing.T, sdp string, video bool) {
+		hang := time.AfterFunc(20*time.Second, func() {
+			debug.SetTraceback("all")
+			panic("no answer in 20 s")
+		})
+		defer hang.Stop()
 		req := SessionRequest{Type: "offer", SDP: sdp}
 		if !video {
 			req.StreamOutput = []string{}
