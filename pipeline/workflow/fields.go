@@ -3,6 +3,7 @@ package workflow
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -171,10 +172,13 @@ func (f *Field) limits() string {
 		low = "above"
 	}
 	if f.Max == 0 {
-		return fmt.Sprintf(" %s %v", low, f.Min)
+		return fmt.Sprintf(" %s %s", low, plain(f.Min))
 	}
-	return fmt.Sprintf(" %s %v to %v", low, f.Min, f.Max)
+	return fmt.Sprintf(" %s %s to %s", low, plain(f.Min), plain(f.Max))
 }
+
+// plain writes a number without an exponent.
+func plain(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // check says what is wrong with a literal, or "".
 func (f *Field) check(v Value) string {

@@ -86,11 +86,29 @@ func required(f workflow.Field) workflow.Field {
 	return f
 }
 
-// statusOutputs are what all sinks put out first and last.
 func errorOutput() workflow.Output {
 	return workflow.Output{Name: "error_status", Kinds: []workflow.Kind{workflow.BooleanKind}, Doc: "true if it failed; false for what is sent in the background"}
 }
 
 func messageOutput() workflow.Output {
 	return workflow.Output{Name: "message", Kinds: []workflow.Kind{workflow.StringKind}, Doc: "what was done, or why not"}
+}
+
+// quietFor is how long a sink says nothing more of what keeps failing.
+const quietFor = 30 * time.Second
+
+// A journal logs failures, but not each frame's: what lasts for hours must not
+// fill the log.
+type journal struct {
+	said time.Time
+	text string
+}
+
+func (j *journal) warn(c *workflow.Call, sink string, err error) {
+	now, text := c.Env().Now(), err.Error()
+	if since := now.Sub(j.said); text == j.text && since >= 0 && since < quietFor {
+		return
+	}
+	j.said, j.text = now, text
+	c.Env().Log.Warn("a sink failed", "sink", sink, "error", err)
 }

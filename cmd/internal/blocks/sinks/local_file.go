@@ -33,6 +33,7 @@ type fileBlock struct {
 	kind                      string
 	append                    bool
 	log                       *logFile // nil while none is open
+	complaints                journal
 }
 
 func newLocalFile(o *Options, p *workflow.Params) (workflow.Block, error) {
@@ -100,7 +101,7 @@ func (b *fileBlock) Run(c *workflow.Call) error {
 	}
 	if err != nil {
 		b.say(c, true, "Could not save: "+err.Error())
-		c.Env().Log.Warn("a sink failed", "sink", "local file", "folder", folder, "error", err)
+		b.complaints.warn(c, "local file", err)
 		return nil
 	}
 	b.say(c, false, "Data saved successfully")

@@ -35,6 +35,7 @@ type notice struct {
 	forget, disable, pause workflow.In
 	fired                  bool
 	last                   time.Time // of the last attempt
+	log                    journal
 }
 
 func newNotice(o *Options, p *workflow.Params, what string) notice {
@@ -118,7 +119,7 @@ func (n *notice) closed(c *workflow.Call, now time.Time) (bool, error) {
 
 func (n *notice) failed(c *workflow.Call, err error) {
 	n.say(c, true, false, fmt.Sprintf("Failed to send %s. Internal error details: %v", n.what, err))
-	c.Env().Log.Warn("a sink failed", "sink", n.what, "error", err)
+	n.log.warn(c, n.what, err)
 }
 
 func (n *notice) say(c *workflow.Call, failed, throttled bool, message string) {
