@@ -2,7 +2,9 @@ package config
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -75,6 +77,28 @@ func groupFrom[V any](b []byte, into *map[string]V) error {
 	}
 	*into = group
 	return nil
+}
+
+// MarshalYAML hides the values whose names say that they are credentials.
+func (p Parameters) MarshalYAML() (any, error) { return p.shown(), nil }
+
+// MarshalJSON hides as MarshalYAML does.
+func (p Parameters) MarshalJSON() ([]byte, error) { return json.Marshal(p.shown()) }
+
+// Format hides as MarshalYAML does, whatever the verb.
+func (p Parameters) Format(f fmt.State, _ rune) { writeYAML(f, p) }
+
+func (p Parameters) shown() map[string]any {
+	if p == nil {
+		return nil
+	}
+	m := maps.Clone(map[string]any(p))
+	for name, v := range m {
+		if redact(name+"=x") != name+"=x" && v != nil {
+			m[name] = hidden
+		}
+	}
+	return m
 }
 
 // isGroup reports whether values of type t are groups whose keys are the user's.

@@ -121,7 +121,7 @@ func TestMistakes(t *testing.T) {
 				"    zones: {yard: [[0, 0], [1, 0], [1, 1]]}\n" +
 				"  yard:\n" +
 				"    url: rtsp://h\n" +
-				"    workflow_parameters: {limit: 5}\n" +
+				"    workflow_parameters: {limit: 5, token: '***'}\n" +
 				"    zones:\n" +
 				"      in front: [[0, 0], [1, 0], [1, 1]]\n" +
 				"      two: [[0, 0], [1, 0]]\n" +
@@ -136,6 +136,7 @@ func TestMistakes(t *testing.T) {
 				"6:12 cameras.door.track: has no effect",
 				"7:5 cameras.door.zones: has no effect",
 				"10:5 cameras.yard.workflow_parameters: has no effect, because workflow is not set",
+				"10:44 cameras.yard.workflow_parameters.token: is ***, which stands where Perch has hidden a credential",
 				`12:7 cameras.yard.zones.in front: "in front" stands in topics`,
 				"13:7 cameras.yard.zones.two: has 2 corners; a zone has 3 to 256",
 				"14:29 cameras.yard.zones.far[2]: lies outside of every picture",

@@ -63,7 +63,10 @@ func TestNothingPrintsCredentials(t *testing.T) {
 	const pw = "hunter2"
 	c, err := Parse("perch.yaml", []byte(`
 mqtt: {url: 'mqtts://me:hunter2@b:8883', prefix: p}
+smtp: {host: mail.example.org, from: a@example.org, username: me, password: hunter2}
+sessions: {rtsp_placeholder: demo, rtsp_placeholder_url: 'rtsp://admin:hunter2@192.0.2.1/'}
 cameras:
+  w: {url: 'rtsp://h/', workflow: count, workflow_parameters: {slack_token: hunter2, limit: 5}}
   a: {url: 'rtsp://admin:hunter2@192.0.2.1:554/s1?channel=1'}
   b: {url: 'http://h/mjpg?usr=x&pwd=hunter2&res=1'}
   c: {url: 'rtsp://h/user=admin_password=hunter2'}
@@ -84,7 +87,10 @@ cameras:
 	if got := c.Cameras["b"].URL; !strings.Contains(got.Reveal(), pw) || got.String() != "http://h/mjpg?usr=x&pwd=***&res=1" {
 		t.Errorf("b: %s", got)
 	}
-	things := []any{c, *c, c.MQTT, c.MQTT.URL, c.MQTT.Password, &c.MQTT.Password}
+	if got := c.Cameras["w"].WorkflowParameters; got["slack_token"] != pw || got["limit"] != int64(5) {
+		t.Error("the workflow does not get its parameters as they are")
+	}
+	things := []any{c, *c, c.MQTT, c.MQTT.URL, c.MQTT.Password, &c.MQTT.Password, c.SMTP, &c.SMTP, c.Sessions, c.Sessions.RTSPPlaceholderURL}
 	for _, cam := range c.Cameras {
 		things = append(things, *cam, cam, cam.URL, cam.Password, []Secret{cam.Password}, map[string]URL{"x": cam.URL})
 	}

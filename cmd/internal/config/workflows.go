@@ -119,6 +119,11 @@ func (cam *Camera) checkWorkflow(r *report, at string) {
 	if cam.Workflow == "" && len(cam.WorkflowParameters) > 0 {
 		r.bad(at+".workflow_parameters", "has no effect, because workflow is not set")
 	}
+	for _, name := range sortedNames(cam.WorkflowParameters) {
+		if cam.WorkflowParameters[name] == hidden {
+			r.bad(at+".workflow_parameters."+name, "%v", errHidden)
+		}
+	}
 	if cam.Workflow != "" {
 		is, usual := structFields(reflect.ValueOf(cam).Elem()), structFields(reflect.ValueOf(newCamera()).Elem())
 		for _, key := range []string{"model", "confidence", "iou", "classes", "track", "zones", "lines"} {
