@@ -21,6 +21,14 @@ type Outputs interface {
 	AppendJSON(dst []byte, i int, jpegQuality int) ([]byte, error)
 }
 
+// A DataKeeper is [Outputs] of which something is kept with the result.
+type DataKeeper interface {
+	// AppendData appends what is worth keeping as a JSON object: no images,
+	// and not what the result's Detections say already. Without any it appends
+	// nothing.
+	AppendData(dst []byte) ([]byte, error)
+}
+
 // A Delivery is a message owed to somebody other than the device's own broker:
 // a webhook, a mail server, another broker. It is stored with the result that
 // caused it and tried until it succeeds or its time is over.

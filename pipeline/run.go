@@ -295,6 +295,13 @@ func (r *Run) finishFrame(ctx context.Context, b begunFrame) error {
 }
 
 func (r *Run) record(ctx context.Context, res *Result) error {
+	if k, ok := res.Outputs.(DataKeeper); ok && res.Data == nil {
+		data, err := k.AppendData(nil)
+		if err != nil {
+			return err
+		}
+		res.Data = data
+	}
 	var msgs []Message
 	for i := range res.Events {
 		m, err := EventMessage(res.Events[i])

@@ -18,6 +18,8 @@ type Encoder struct {
 	Quality int
 	// Frame is the metadata that images are sent with.
 	Frame *Frame
+	// NoImages writes null for each image.
+	NoImages bool
 	// Own leaves coordinates relative to the image on which things were found;
 	// otherwise they are moved to the frame.
 	Own bool
@@ -47,6 +49,9 @@ func (e *Encoder) Append(dst []byte, v Value) ([]byte, error) {
 	case Object:
 		return e.appendObject(dst, v)
 	case ImageType:
+		if e.NoImages {
+			return append(dst, "null"...), nil
+		}
 		img, _ := v.Image()
 		return e.appendImage(dst, img)
 	case DetectionsType:

@@ -422,3 +422,23 @@ func (f lent2) Info() pipeline.FrameInfo  { return pipeline.FrameInfo{Seq: 1, Wi
 func (f lent2) Picture() pipeline.Picture { return f.pic }
 func (f lent2) Retain() pipeline.Frame    { return f }
 func (f lent2) Release()                  {}
+
+func TestWhatIsKeptWithAResult(t *testing.T) {
+	frames := [][]workflow.Detection{{workflowtest.Det(1, 2, 3, 4, 5, "cat", 0.5, 7)}}
+	for name, c := range map[string]struct {
+		outputs []string
+		want    string
+	}{
+		"nothing but detections and images": {[]string{"p=$steps.d.predictions", "i=$inputs.image"}, ""},
+		"lists of images without them":      {[]string{"p=$steps.d.predictions", "n=$steps.c.index", "crops=$steps.c.crops", "all=$steps.c.*"}, `{"n":[0,1],"crops":[null,null],"all":{"crops":[null,null],"index":[0,1]}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := harness(t, doc(c.outputs, `{"type": "test/detections@v1", "name": "d", "image": "$inputs.image"}`, `{"type": "test/cropper@v1", "name": "c", "image": "$inputs.image"}`), workflow.Options{}, workflowtest.Detections(frames...))
+			r := h.Blank()
+			b, err := r.Outputs.(pipeline.DataKeeper).AppendData(nil)
+			if err != nil || string(b) != c.want {
+				t.Errorf("kept %q, %v; want %q", b, err, c.want)
+			}
+		})
+	}
+}

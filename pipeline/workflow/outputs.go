@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"fmt"
 	"time"
 
 	"perch/pipeline"
@@ -133,6 +134,33 @@ func (o *outputs) Image(i int) (pipeline.Picture, bool) {
 func (o *outputs) AppendJSON(dst []byte, i int, jpegQuality int) ([]byte, error) {
 	o.enc.Quality, o.enc.Own = jpegQuality, o.list[i].own
 	return o.enc.Append(dst, o.Value(i))
+}
+
+// AppendData implements [pipeline.DataKeeper].
+func (o *outputs) AppendData(dst []byte) ([]byte, error) {
+	start := len(dst)
+	enc := Encoder{NoImages: true, Frame: &o.frame}
+	for i := range o.list {
+		p := &o.list[i]
+		v := o.Value(i)
+		if v.Type() == ImageType || v.IsNull() || p.all == nil && p.col >= 0 && p.col == o.e.main {
+			continue
+		}
+		sep := byte(',')
+		if len(dst) == start {
+			sep = '{'
+		}
+		dst = append(AppendString(append(dst, sep), p.name), ':')
+		enc.Own = p.own
+		var err error
+		if dst, err = enc.Append(dst, v); err != nil {
+			return dst[:start], fmt.Errorf("output %q: %w", p.name, err)
+		}
+	}
+	if len(dst) == start {
+		return dst, nil
+	}
+	return append(dst, '}'), nil
 }
 
 // Output returns an output of the last frame by its name; null if there is

@@ -31,8 +31,8 @@ func All() []*workflow.Manifest {
 		detectionsConsensus(),
 		dynamicCrop(),
 		perspectiveCorrection(),
-		dynamicZone(),
 		boundingRect(),
+		dynamicZone(),
 		relativeStaticCrop(),
 	}
 }
