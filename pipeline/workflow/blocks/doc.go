@@ -30,6 +30,7 @@ func All() []*workflow.Manifest {
 		detectionOffset(),
 		detectionsConsensus(),
 		dynamicCrop(),
+		motionDetection(),
 		perspectiveCorrection(),
 		boundingRect(),
 		dynamicZone(),
