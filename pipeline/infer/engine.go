@@ -88,6 +88,7 @@ func (op *opening) prepare(provider string) (e engine, err error) {
 			return e, err
 		}
 		e.dir = e.stage.dir
+		op.o.Log.Info("building an engine, which may take minutes", "model", op.name, "provider", provider, "expected", b.Expected)
 		if op.o.Building != nil {
 			op.o.Building(b)
 		}
@@ -118,10 +119,13 @@ func (e *engine) keep() (err error) {
 	return err
 }
 
-// discard gives up what was begun.
+// discard gives up what was begun, or removes what did not load.
 func (e *engine) discard() error {
-	if e.stage == nil {
-		return nil
+	switch {
+	case e.stage != nil:
+		return e.stage.discard()
+	case e.dir != "":
+		return os.RemoveAll(e.dir)
 	}
-	return e.stage.discard()
+	return nil
 }

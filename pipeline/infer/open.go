@@ -200,6 +200,10 @@ func (op *opening) load(provider string) error {
 		return err
 	}
 	if err := op.loadWith(provider); err != nil {
+		// One that was there already is no good whatever its checksums say.
+		if op.engine.dir != "" && op.engine.stage == nil && op.waits == "" {
+			op.waits = provider
+		}
 		return errors.Join(err, op.engine.discard())
 	}
 	if err := op.engine.keep(); err != nil {

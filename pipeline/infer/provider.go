@@ -119,7 +119,7 @@ func (op *opening) choose() (err error) {
 		}
 		if why == "" {
 			if p != CPU {
-				op.o.Log.Info("loading model; the first time this may take minutes", "model", op.name, "provider", p)
+				op.o.Log.Info("loading model", "model", op.name, "provider", p)
 			}
 			err := op.load(p)
 			if err == nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -109,6 +110,44 @@ func fillWith(slot *Slot, v float32) {
 	in := slot.Float32()
 	for i := range in {
 		in[i] = v
+	}
+}
+
+// An engine that is whole and does not load makes room for another.
+func TestEngineThatDoesNotLoad(t *testing.T) {
+	o := rehearsal(t, time.Millisecond)
+	m := Model{Name: "test", Data: doubled(1, 2)}
+	if err := testRuntime(t).Build(t.Context(), m, o, Rehearsal); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := filepath.Glob(filepath.Join(o.EngineCacheDir, "????????????????????????????????"))
+	n, err := readNote(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(found[0], "rehearsal.engine")
+	if err := os.WriteFile(file, []byte("nonsense"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n.Files["rehearsal.engine"], err = sum(file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(found[0], engineNote), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, m.Data, o)
+	if c := s.Provider(); c.Name != CPU || !strings.Contains(c.Why, "is torn") || s.Waits() != Rehearsal {
+		t.Errorf("%+v, waits for %q", c, s.Waits())
+	}
+	if err := testRuntime(t).Build(t.Context(), Model{Name: "test", Data: m.Data}, o, Rehearsal); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Upgrade(t.Context()); err != nil || s.Provider().Name != Rehearsal {
+		t.Errorf("%+v, %v", s.Provider(), err)
 	}
 }
 

@@ -75,6 +75,7 @@ type job struct {
 	Job
 	state   pipeline.ModelState // guarded by the Warmer's mu
 	started time.Time           // guarded by the Warmer's mu; zero while nothing is built
+	tries   int                 // builds that failed; owned by whoever took it from jobs
 }
 
 // New returns a Warmer that does nothing until Run.
@@ -109,6 +110,10 @@ func (w *Warmer) Add(j Job) {
 	w.mu.Lock()
 	w.states = append(w.states, job)
 	w.mu.Unlock()
+	w.queue(job)
+}
+
+func (w *Warmer) queue(job *job) {
 	select {
 	case w.jobs <- job:
 	default:
@@ -138,6 +143,8 @@ func (j *job) now() pipeline.ModelState {
 
 // Run builds until ctx is done; the build that goes on is then ended.
 func (w *Warmer) Run(ctx context.Context) error {
+	var later sync.WaitGroup
+	defer later.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -147,33 +154,38 @@ func (w *Warmer) Run(ctx context.Context) error {
 				w.set(j, func(*pipeline.ModelState) {}) // so that it is told
 				continue
 			}
-			w.warm(ctx, j)
+			again := w.warm(ctx, j)
+			if again == 0 {
+				continue
+			}
+			later.Go(func() { // meanwhile the others have their turn
+				if pause(ctx, again) {
+					w.queue(j)
+				}
+			})
 		}
 	}
 }
 
-// warm brings one model to its better provider, or says why not.
-func (w *Warmer) warm(ctx context.Context, j *job) {
-	for attempt := 1; ; attempt++ {
-		err := w.attempt(ctx, j, attempt)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		e, ok := errors.AsType[*pipeline.Error](err)
-		hint := "perch doctor may say more; the model goes on as it is"
-		if ok && e.Hint != "" {
-			hint = e.Hint
-		}
-		w.opt.Log.Error("engine was not built", "model", j.state.Model, "provider", j.state.Target, "attempt", attempt, "error", err)
-		if attempt > len(w.opt.Retry) || pipeline.KindOf(err) == pipeline.BadConfig {
-			w.fail(j, err, hint)
-			return
-		}
-		w.set(j, func(s *pipeline.ModelState) { s.State, s.Error, s.Hint = pipeline.ModelWaiting, err.Error(), hint })
-		if !pause(ctx, w.opt.Retry[attempt-1]) {
-			return
-		}
+// warm brings one model to its better provider, or says why not. It returns the
+// pause after which it is worth another try, 0 for none.
+func (w *Warmer) warm(ctx context.Context, j *job) (again time.Duration) {
+	err := w.attempt(ctx, j, j.tries+1)
+	if err == nil || ctx.Err() != nil {
+		return 0
 	}
+	j.tries++
+	hint := "perch doctor may say more; the model goes on as it is"
+	if e, ok := errors.AsType[*pipeline.Error](err); ok && e.Hint != "" {
+		hint = e.Hint
+	}
+	w.opt.Log.Error("engine was not built", "model", j.state.Model, "provider", j.state.Target, "attempt", j.tries, "error", err)
+	if j.tries > len(w.opt.Retry) || pipeline.KindOf(err) == pipeline.BadConfig {
+		w.fail(j, err, hint)
+		return 0
+	}
+	w.set(j, func(s *pipeline.ModelState) { s.State, s.Error, s.Hint = pipeline.ModelWaiting, err.Error(), hint })
+	return w.opt.Retry[j.tries-1]
 }
 
 func (w *Warmer) attempt(ctx context.Context, j *job, attempt int) error {

@@ -2,6 +2,7 @@ package warmup
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,12 +96,13 @@ func start(t *testing.T, opt Options) *Warmer {
 
 // fake is a model whose better provider always works once it was built.
 type fake struct {
+	name     string // "" is "m"
 	mu       sync.Mutex
 	provider string
 	refuse   error
 }
 
-func (f *fake) Name() string { return "m" }
+func (f *fake) Name() string { return cmp.Or(f.name, "m") }
 func (f *fake) Provider() pipeline.ProviderChoice {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -210,6 +212,23 @@ func TestBuildThatFails(t *testing.T) {
 				t.Errorf("in the file: %+v, %v", list, err)
 			}
 		})
+	}
+}
+
+// While one model waits to be tried again, the others have their turn.
+func TestAFailureHoldsNobodyUp(t *testing.T) {
+	hear := newTold()
+	w := start(t, Options{
+		Tell: hear.tell, Free: plenty, Retry: []time.Duration{time.Hour},
+		Command: shell(`read -r spec; case "$spec" in *bad*) exit 1 ;; esac`),
+	})
+	w.Add(Job{Session: &fake{name: "first", provider: "cpu"}, Spec: Spec{Library: "bad"}})
+	w.Add(Job{Session: &fake{name: "second", provider: "cpu"}})
+	if s := hear.until(t, "the failure", is(pipeline.ModelWaiting)); s.Model != "first" || s.Error == "" {
+		t.Errorf("%+v", s)
+	}
+	if s := hear.until(t, "the other one", is(pipeline.ModelReady)); s.Model != "second" {
+		t.Errorf("%+v", s)
 	}
 }
 
