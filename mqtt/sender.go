@@ -21,7 +21,6 @@ type Sender struct {
 	mu   sync.Mutex // held while a message is sent: their order is kept
 	line *line      // nil while there is no connection
 	last int64      // id of the last message
-	used time.Time  // when the last message was sent
 }
 
 // line is a connection of a Sender.

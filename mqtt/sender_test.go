@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"perch/pipeline"
@@ -44,7 +45,7 @@ func TestASenderReachesAnotherBroker(t *testing.T) {
 	if len(e.on("perch/jetson-1/status")) != 0 {
 		t.Error("a sender spoke of itself")
 	}
-	late := listen(t, m.url(), nil)
+	late := listen(t, m.url(), func(o *paho.ClientOptions) { o.SetClientID("late ear") })
 	eventually(t, "what is retained is heard later", func() bool { return len(late.on("plant/kept")) == 1 })
 
 	m.stop(t, syscall.SIGKILL)

@@ -187,7 +187,7 @@ func TestABrokerThatStopsReading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.write = 200 * time.Millisecond
+	c.write = 2 * time.Second // long enough for a busy machine to read on
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Run(ctx) })

@@ -148,11 +148,13 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 	if err != nil {
 		return nil, nil, err
 	}
-	data, faults, err := texts(r)
-	if err != nil {
-		return nil, nil, err
-	}
 	keep := s.keeps(run, r)
+	var data, faults string
+	if keep {
+		if data, faults, err = texts(r); err != nil {
+			return nil, nil, err
+		}
+	}
 	var sum tally // a copy: pending must not change before r is accepted
 	sum.merge(&run.pending)
 	sum.add(r)
@@ -165,7 +167,7 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 		}, nil
 	}
 	o = &op{urgent: owes, result: true, run: run, tally: sum}
-	o.size = 128 + len(packed) + len(r.Data) + len(faults) + sizeOf(r.Events, msgs) + deliveriesSize(r.Deliveries)
+	o.size = 128 + len(packed) + len(data) + len(faults) + sizeOf(r.Events, msgs) + deliveriesSize(r.Deliveries)
 	row := row{id: run.number<<frameBits | int64(r.Frame.Seq), pts: r.Frame.PTS.Microseconds(), packed: packed, data: orNull(data), errors: orNull(faults)}
 	if !r.Frame.Wall.IsZero() {
 		row.wall = (r.Frame.Wall.UnixMicro() - run.started - row.pts + 500) / 1000

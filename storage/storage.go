@@ -1,6 +1,6 @@
-// Package storage keeps runs, results, tracks, events and the outbox in one
-// SQLite file, perch.db. It implements [pipeline.Recorder] and
-// [pipeline.EventLog] and hands the outbox to whoever drains it.
+// Package storage keeps runs, results, tracks, events, the outbox and deliveries
+// in one SQLite file, perch.db. It implements [pipeline.Recorder] and
+// [pipeline.EventLog] and hands the latter two to whoever sends them.
 //
 // One goroutine writes, several connections read. What the package promises
 // about a power cut, and each byte of the file, is in storage/README.md.
@@ -48,7 +48,7 @@ type Options struct {
 	OutboxBytes int64 // of topics and payloads; 64 MiB
 
 	DeliveryCount int   // deliveries waiting; 10,000
-	DeliveryBytes int64 // of their bodies; 128 MiB
+	DeliveryBytes int64 // of their bodies; 128 MiB, or a quarter of MaxBytes if that is less
 	// Event makes the event of a kind that says that deliveries were given up,
 	// with its id, device, time and clock. nil: one without device and clock.
 	Event func(kind string) pipeline.Event
@@ -87,7 +87,12 @@ func (o *Options) setDefaults() {
 	o.OutboxCount = orElse(o.OutboxCount, defaultOutboxCount)
 	o.OutboxBytes = orElse(o.OutboxBytes, defaultOutboxBytes)
 	o.DeliveryCount = orElse(o.DeliveryCount, defaultDeliveries)
-	o.DeliveryBytes = orElse(o.DeliveryBytes, defaultOwedBytes)
+	if o.DeliveryBytes == 0 {
+		o.DeliveryBytes = defaultOwedBytes
+		if o.MaxBytes > 0 {
+			o.DeliveryBytes = min(o.DeliveryBytes, o.MaxBytes/4)
+		}
+	}
 	if o.Event == nil {
 		o.Event = func(kind string) pipeline.Event {
 			return pipeline.Event{Schema: pipeline.EventSchema, ID: rand.Text(), Kind: kind, Time: time.Now().UTC()}

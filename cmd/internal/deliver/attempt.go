@@ -11,7 +11,10 @@ import (
 	"perch/storage"
 )
 
-const batchOf = 32 // deliveries read at once
+const (
+	batchOf = 32 // deliveries read at once
+	turnOf  = 8  // batches sent to one destination before others have their turn
+)
 
 // tryAll makes an attempt at each delivery of a batch, several at a time, until
 // one fails in a way that concerns its neighbours too.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxBrokers = 16          // connections kept
+	maxBrokers = 16          // connections kept, and as many more as are in use
 	brokerIdle = time.Minute // after which a connection is closed
 	mqtts      = 8883        // encrypted
 )
@@ -117,16 +117,25 @@ func (b *brokers) take(key brokerKey, opt mqtt.Options) (*link, error) {
 	return l, nil
 }
 
-// giveBack ends the use of a connection. When too many are kept, those that
-// nobody uses are closed.
+// giveBack ends the use of a connection. When too many are kept, the one that
+// is idle longest is closed.
 func (b *brokers) giveBack(l *link) {
 	b.mu.Lock()
 	l.users--
 	l.used = time.Now()
-	crowded := len(b.all) > maxBrokers
+	var oldest *link
+	if len(b.all) > maxBrokers {
+		var at brokerKey
+		for key, l := range b.all {
+			if l.users == 0 && (oldest == nil || l.used.Before(oldest.used)) {
+				at, oldest = key, l
+			}
+		}
+		delete(b.all, at)
+	}
 	b.mu.Unlock()
-	if crowded {
-		b.close(0)
+	if oldest != nil {
+		oldest.Close()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -148,6 +149,7 @@ func (r *round) start() (next time.Duration, waiting int) {
 		}
 		return time.Second, 1 // not known to be none
 	}
+	slices.SortFunc(all, func(a, b storage.Destination) int { return a.Due.Compare(b.Due) }) // who waits longest comes first
 	now := time.Now()
 	next = scanEvery
 	known := make(map[place]bool, len(all))
@@ -214,11 +216,11 @@ func clockSet(was, now time.Time, elapsed time.Duration) (before time.Time, step
 }
 
 // serve makes attempts at what is due for a destination, until one fails,
-// nothing is due or the worker stops.
+// nothing is due, the worker stops, or it is others' turn.
 func (w *Worker) serve(ctx, work context.Context, d storage.Destination) served {
 	s := served{place: place{d.Kind, d.To}}
 	inOrder := d.Kind == MQTT
-	for ctx.Err() == nil && !s.failed {
+	for turn := 0; turn < turnOf && ctx.Err() == nil && !s.failed; turn++ {
 		batch, err := w.opt.Store.DueDeliveries(ctx, d.Kind, d.To, time.Now(), inOrder, batchOf)
 		if err != nil || len(batch) == 0 {
 			w.note(err)
