@@ -118,6 +118,10 @@ device=$(m cat /var/lib/perch/device-id)
 echo "== a run"
 msh 'cat >/etc/perch/perch.yaml' <<'C'
 # edited by hand
+models:
+  providers: [rehearsal, cpu]
+  rehearsal: 10s
+  build_memory: 1 MiB
 cameras:
   yard:
     url: /mnt/clip.mp4
@@ -126,6 +130,9 @@ C
 m systemctl restart perch
 within 30 "a camera is live" 'curl -sf localhost:8080/api/v1/cameras | grep -q "\"live\""'
 check "the journal knows what was said of the camera" sh -c 'journalctl -u perch CAMERA=yard -o json --no-pager | grep -q "\"RUN\""'
+check "its model serves before the engine is there, and systemctl status says how far that is" sh -c 'systemctl show -p StatusText --value perch | grep "runs on cpu; building engine for rehearsal"'
+within 40 "the model moves to its engine" 'curl -sf localhost:8080/api/v1/models | grep -q "\"provider\":\"rehearsal\""'
+check "the engine is in the cache" sh -c 'ls /var/cache/perch/engines/*/engine.json'
 check "a run completes" runuser -u perch -- perch process --json --data-dir /var/lib/perch/try /mnt/clip.mp4
 if grep -q '"termination_reason":"end_of_stream"' "$work/out"; then ok "and its record says so"; else bad "the record: $(cat "$work/out")"; fi
 
