@@ -51,6 +51,9 @@ func serve(ctx context.Context, load func() (*config.Config, error), stdout, std
 		return err
 	}
 	a := &app{parts: newParts(cfg, log), started: time.Now(), load: load}
+	for _, note := range cfg.Notes() {
+		log.Warn("configuration", "note", note)
+	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	if err := a.open(ctx); err != nil {
 		return err

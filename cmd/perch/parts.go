@@ -86,8 +86,11 @@ func (p *parts) tells() bool {
 
 // openMedia starts GStreamer.
 func (p *parts) openMedia() (err error) {
-	p.media, err = gst.Open(mediaOptions(p.cfg, p.log))
-	return err
+	if p.media, err = gst.Open(mediaOptions(p.cfg, p.log)); err != nil {
+		return err
+	}
+	p.onClose(func() error { p.media.Close(); return nil })
+	return nil
 }
 
 func mediaOptions(cfg *config.Config, log *slog.Logger) gst.Options {
