@@ -104,7 +104,7 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 		UploadDir: filepath.Join(string(a.cfg.DataDir), "uploads"), STUN: c.STUNServers, Bitrate: a.cfg.Preview.Bitrate,
 		Codecs: []pipeline.Codec{}, OpenFeed: a.media.OpenFeed, OpenEncoder: a.media.OpenEncoder, DrawLines: a.lines.draw,
 		OpenFile: func(path string, pace pipeline.Pace) (pipeline.Source, error) {
-			return a.media.NewSource(gst.SourceSpec{Kind: pipeline.SourceFile, Name: "upload", Path: path, Pace: pace, RealTime: pace == pipeline.Realtime})
+			return a.media.NewSource(gst.SourceSpec{Kind: pipeline.SourceFile, Name: "upload", Path: path, Pace: pace, RealTime: pace == pipeline.Realtime, MaxPixels: c.MaxPixels})
 		},
 	}
 	if c.AckWindow == 0 {
@@ -349,7 +349,7 @@ func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (p
 		pace = pipeline.Realtime
 	}
 	spec := gst.SourceSpec{
-		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted,
+		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted, MaxPixels: c.MaxPixels,
 		OpenTimeout: time.Duration(c.RTSPTimeout), StallTimeout: time.Duration(c.RTSPTimeout),
 	}
 	opened, err := s.media.OpenSource(ctx, spec)
