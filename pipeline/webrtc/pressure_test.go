@@ -229,7 +229,7 @@ func TestMessageThatIsTooLong(t *testing.T) {
 }
 
 func TestManySessionsLeaveNothingBehind(t *testing.T) {
-	n := 200
+	n := 100
 	if text := os.Getenv("PERCH_TEST_SESSIONS"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {

@@ -27,13 +27,16 @@ func (v *Session) Show(f pipeline.Frame, r *pipeline.Result) error {
 	}
 	info, o := f.Info(), v.wishes.outputs()
 	v.words.errs = append(v.words.errs[:0], r.Errors...)
-	if v.video == nil || v.video.sending() {
-		if !v.based {
-			v.base, v.based = info.PTS, true
-		}
+	connected := v.video == nil || v.video.sending()
+	if connected && !v.based {
+		v.base, v.based = info.PTS, true
 	}
-	if v.video != nil && v.video.sending() {
+	if v.video != nil && connected {
 		v.words.errs = v.video.show(ctx, f, r, o.stream, info.PTS-v.base, v.words.errs)
+	}
+	if v.results.newest() == nil { // writing images down for nobody would be dear
+		v.count.skipped.Add(1)
+		return nil
 	}
 	v.words.result(v.facts(info), r, o, v.opt.JPEGQuality)
 	v.post(ctx, v.frames, v.opt.Gzip && (o.all || len(o.names) > 0))

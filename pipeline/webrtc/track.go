@@ -21,7 +21,9 @@ const (
 	byeGrace = 200 * time.Millisecond
 )
 
-// trackReader turns a client's track into a feed.
+// trackReader turns a client's track into a feed. A track cannot be held back:
+// when the feed's bounded queue is full, pictures are left out up to the next key
+// frame, in batch mode too, and counted.
 type trackReader struct {
 	session  *Session
 	track    *webrtc.TrackRemote

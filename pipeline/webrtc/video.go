@@ -21,6 +21,7 @@ const (
 	patienceRealtime = time.Second
 	keyInterval      = 500 * time.Millisecond // between key frames that a client asks for
 	reopenAfter      = 2 * time.Second        // until an encoder that failed is tried again
+	drainQuiet       = 2 * time.Second        // without a unit, after which an encoder counts as empty
 
 	// In batch mode pictures come as fast as they are encoded. No more than
 	// this goes out in a millisecond, which is 65 Mbit/s, so that a client's
@@ -204,7 +205,7 @@ func (o *video) fit(ctx context.Context, width, height int) error {
 		return o.failed
 	}
 	if v.batch {
-		o.drain(ctx, patienceBatch) // closing an encoder drops what is in it
+		o.drain(ctx, drainQuiet) // closing an encoder drops what is in it
 	}
 	o.shut()
 	if v.opt.OpenEncoder == nil {
@@ -227,20 +228,22 @@ func (o *video) fit(ctx context.Context, width, height int) error {
 	return nil
 }
 
-// drain waits until the encoder has put out all that it has taken.
-func (o *video) drain(ctx context.Context, limit time.Duration) {
+// drain waits until the encoder has put out all that it has taken, or nothing
+// for as long as quiet: some keep the last pictures until they are closed.
+func (o *video) drain(ctx context.Context, quiet time.Duration) {
 	if o.enc == nil {
 		return
 	}
-	end := time.NewTimer(limit)
+	end := time.NewTimer(quiet)
 	defer end.Stop()
 	for o.out.Load() < o.taken.Load() {
 		select {
 		case <-o.moved:
+			end.Reset(quiet)
 		case <-ctx.Done():
 			return
 		case <-end.C:
-			o.session.log.Warn("pictures were left in the session's encoder", "pictures", o.taken.Load()-o.out.Load(), "waited", limit)
+			o.session.log.Warn("pictures were left in the session's encoder", "pictures", o.taken.Load()-o.out.Load(), "waited", quiet)
 			return
 		}
 	}
