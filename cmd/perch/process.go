@@ -53,7 +53,7 @@ status is that of the first that failed.`,
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.json, "json", false, "print one completion record a file and nothing else")
-	fl.StringVar(&f.out, "out", "", "write the annotated video to this `file`; with several inputs, into this folder")
+	fl.StringVar(&f.out, "out", "", "write the video to this `file`, as the workflow has drawn it or else with what was found; with several inputs, into this folder")
 	fl.StringVar(&f.workflow, "workflow", "", "run the workflow in this JSON `file` instead of a model")
 	fl.StringArrayVar(&f.params, "param", nil, "`name=value` of a workflow's parameter; the value is JSON, or else a string")
 	fl.StringVar(&f.model, "model", "", "`id` of the model (default: models.default)")
@@ -245,7 +245,7 @@ func (p *processor) file(ctx context.Context, path string) error {
 	return err
 }
 
-// annotator draws what was found into a file beside the run.
+// annotator writes a file beside the run that shows what was found.
 func (p *processor) annotator(run *pipeline.Run, path string) (*pipeline.Annotator, error) {
 	drawer, err := draw.New()
 	if err != nil {

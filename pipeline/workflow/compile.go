@@ -455,10 +455,14 @@ func (g *Graph) findMain() int {
 			}
 		}
 	}
-	for _, n := range slices.Backward(g.order) {
-		for _, p := range n.ports {
-			if p.dim == 0 && isMain(p.kinds) {
-				return p.col
+	// What nobody reads, such as those that crossed a line just now, is second
+	// choice.
+	for _, least := range []int{1, 0} {
+		for _, n := range slices.Backward(g.order) {
+			for _, p := range n.ports {
+				if p.dim == 0 && p.users >= least && isMain(p.kinds) {
+					return p.col
+				}
 			}
 		}
 	}
