@@ -50,6 +50,7 @@ func (w *Worker) tryAll(ctx, work context.Context, batch []pipeline.Delivery, pa
 	if len(done) == 0 {
 		return
 	}
+	s.arrived = true
 	// Also when stopping: what has arrived should not be sent again.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()

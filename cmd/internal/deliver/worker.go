@@ -30,8 +30,9 @@ type round struct {
 // served is what came of serving a destination for a while.
 type served struct {
 	place
-	failed bool          // an attempt failed and may succeed later
-	after  time.Duration // what the destination asked for
+	arrived bool          // something did
+	failed  bool          // an attempt failed and may succeed later
+	after   time.Duration // what the destination asked for
 }
 
 // rest is how long a destination is left alone.
@@ -186,7 +187,10 @@ func (r *round) note(s served) {
 		delete(r.rest, s.place)
 		return
 	}
-	n := r.rest[s.place].failures + 1
+	n := 1
+	if !s.arrived { // one that fails now and then is not one that is down
+		n += r.rest[s.place].failures
+	}
 	r.rest[s.place] = rest{time.Now().Add(max(s.after, backoff(r.w.opt.RetryMin, min(maxRest, r.w.opt.RetryMax), n))), n}
 }
 

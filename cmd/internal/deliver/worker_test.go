@@ -120,7 +120,9 @@ func TestGivingUp(t *testing.T) {
 	w := worker(t, Options{Store: s, Log: newLogger(out)})
 	owe(t, s, call(t, picky.URL, "bad"), call(t, picky.URL, "good"), late, over)
 	run(t, w)
-	eventually(t, "nothing waits", func() bool { return s.Stats().Deliveries == 4 && s.Stats().DeliveryCount == 0 })
+	eventually(t, "nothing waits", func() bool {
+		return s.Stats().Deliveries == 4 && s.Stats().DeliveryCount == 0 && w.Stats().GivenUp == 3
+	})
 	if got := strings.Join(picky.heard(), " "); !strings.Contains(got, "good") || strings.Contains(got, "over") || len(picky.heard()) != 2 {
 		t.Errorf("heard %s", got)
 	}
@@ -230,7 +232,7 @@ func deliverForever(dir, url string) {
 		if err := errors.Join(err, s.Record(ctx, r, nil)); err != nil {
 			panic(err)
 		}
-		for s.Stats().DeliveryCount > 50 { // what is left must arrive while the test waits
+		for st := s.Stats(); int(st.DeliveryCount)+st.QueueCount > 50; st = s.Stats() { // what is left must arrive while the test waits
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -289,6 +291,29 @@ func TestKilledWhileDelivering(t *testing.T) {
 	}
 	if recorded < 75 || len(arrived) != recorded {
 		t.Errorf("%d results, %d different deliveries arrived", recorded, len(arrived))
+	}
+}
+
+// A destination rests longer each time that nothing arrives; one that fails now
+// and then does not.
+func TestDestinationsRest(t *testing.T) {
+	r := round{w: worker(t, Options{RetryMin: 10 * time.Second, RetryMax: time.Hour}), running: map[place]bool{}, rest: map[place]rest{}}
+	at := place{Webhook, "x"}
+	wait := func(s served) time.Duration {
+		s.place = at
+		r.note(s)
+		return time.Until(r.rest[at].until)
+	}
+	for _, c := range []struct {
+		s    served
+		want time.Duration // and up to a quarter more
+	}{
+		{served{failed: true}, 10 * time.Second}, {served{failed: true}, 20 * time.Second}, {served{failed: true}, 40 * time.Second}, {served{failed: true}, maxRest}, {served{failed: true}, maxRest},
+		{served{failed: true, arrived: true}, 10 * time.Second}, {served{failed: true, after: 5 * time.Minute}, 4 * time.Minute}, {served{failed: true}, 40 * time.Second}, {served{arrived: true}, 0}, {served{failed: true}, 10 * time.Second},
+	} {
+		if got := wait(c.s); c.want > 0 && (got < c.want-time.Second || got > c.want*5/4) || c.want == 0 && got > 0 {
+			t.Errorf("after %+v it rests %v, want %v", c.s, got, c.want)
+		}
 	}
 }
 
