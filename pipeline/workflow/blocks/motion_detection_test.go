@@ -57,18 +57,18 @@ func TestMotionDetection(t *testing.T) {
 		places [][2]int
 		want   string
 	}{
-		"still":                 {"", 35, nil, strings.Repeat(".", 35)},
-		"moves":                 {"", 31, [][2]int{at, {80, 40}, {-1, 0}, {40, 100}}, strings.Repeat(".", 31) + "am.a"},
-		"while it is learning":  {"", 5, [][2]int{at, {80, 40}}, "......."},
-		"learning may be seen":  {`, "suppress_first_detections": false`, 5, [][2]int{at}, "a....a"}, // the very first frame is all new
-		"a shorter history":     {`, "history": 5`, 6, [][2]int{at}, "......a"},
-		"too small":             {`, "minimum_contour_area": 500`, 31, [][2]int{at}, strings.Repeat(".", 32)}, // 20 x 20; its outline encloses 19 x 19 less four corners, 359
-		"just large enough":     {`, "minimum_contour_area": 358`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
-		"taken for noise":       {`, "morphological_kernel_size": 31, "minimum_contour_area": 1`, 31, [][2]int{at}, strings.Repeat(".", 32)},
-		"in the zone":           {`, "detection_zone": [[30, 30], [30, 70], [70, 70], [70, 30]]`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
-		"outside of it":         {`, "detection_zone": "[[30, 30], [30, 70], [70, 70], [70, 30]]"`, 31, [][2]int{{100, 40}}, strings.Repeat(".", 32)},
-		"a zone off the frame":  {`, "detection_zone": [[3000, 3000], [3001, 3000], [3001, 3001]]`, 31, [][2]int{at}, strings.Repeat(".", 32)},
-		"partly in the zone":    {`, "detection_zone": [[50, 0], [50, 119], [159, 119], [159, 0]]`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
+		"still":                {"", 35, nil, strings.Repeat(".", 35)},
+		"moves":                {"", 31, [][2]int{at, {80, 40}, {-1, 0}, {40, 100}}, strings.Repeat(".", 31) + "am.a"},
+		"while it is learning": {"", 5, [][2]int{at, {80, 40}}, "......."},
+		"learning may be seen": {`, "suppress_first_detections": false`, 5, [][2]int{at}, "a....a"}, // the very first frame is all new
+		"a shorter history":    {`, "history": 5`, 6, [][2]int{at}, "......a"},
+		"too small":            {`, "minimum_contour_area": 500`, 31, [][2]int{at}, strings.Repeat(".", 32)}, // 20 x 20; its outline encloses 19 x 19 less four corners, 359
+		"just large enough":    {`, "minimum_contour_area": 358`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
+		"taken for noise":      {`, "morphological_kernel_size": 31, "minimum_contour_area": 1`, 31, [][2]int{at}, strings.Repeat(".", 32)},
+		"in the zone":          {`, "detection_zone": [[30, 30], [30, 70], [70, 70], [70, 30]]`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
+		"outside of it":        {`, "detection_zone": "[[30, 30], [30, 70], [70, 70], [70, 30]]"`, 31, [][2]int{{100, 40}}, strings.Repeat(".", 32)},
+		"a zone off the frame": {`, "detection_zone": [[3000, 3000], [3001, 3000], [3001, 3001]]`, 31, [][2]int{at}, strings.Repeat(".", 32)},
+		"partly in the zone":   {`, "detection_zone": [[50, 0], [50, 119], [159, 119], [159, 0]]`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
 		// With 10 frames each weighs a tenth: on the second one the background weighs 0.9 × 0.9 - 0.005 = 0.805, less than
 		// the 0.9 of the time that it must be seen, so what comes next in weight is background as well.
 		"what stands is learnt": {`, "history": 10`, 11, [][2]int{at, at, at, at, at, at}, strings.Repeat(".", 11) + "a....."},
