@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,7 +298,7 @@ func (s *sessions) sessionEngine(ctx context.Context, req api.SessionRequest, id
 	if err := checkOutputs(g.OutputNames(), req); err != nil {
 		return nil, err
 	}
-	opt := workflow.Options{Name: "session", ImageInput: req.Workflow.ImageInput, Parameters: params, Tolerant: true}
+	opt := workflow.Options{Name: cmp.Or(req.Workflow.ID, "session"), ImageInput: req.Workflow.ImageInput, Parameters: params, Tolerant: true}
 	if req.DeclaredFPS != nil && *req.DeclaredFPS > 0 {
 		opt.FPS = *req.DeclaredFPS
 	}

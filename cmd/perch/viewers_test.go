@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/pion/interceptor"
 	pion "github.com/pion/webrtc/v4"
 )
@@ -144,28 +142,12 @@ const playing = `(() => {
 func TestTheConsoleShowsTheLivePicture(t *testing.T) {
 	need(t, "PERCH_ORT_LIB", "PERCH_TEST_CLIP")
 	t.Parallel()
-	var browser string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			browser = p
-			break
-		}
-	}
-	if browser == "" {
-		t.Skip("no Chromium on this machine; make test installs it")
-	}
+	b := startBrowser(t)
 	dir := t.TempDir()
 	d := startDaemon(t, dir, gate(t, dir, ""))
 	d.camera(t, "gate", "is live", live)
-	alloc, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browser),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 900), chromedp.Flag("disable-component-update", true))...)
-	t.Cleanup(cancel)
-	tab, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	if _, err := chromedp.Run(tab, chromedp.Navigate(d.url+"/")); err != nil {
-		t.Fatal(err)
-	}
-	for what, js := range map[string]string{
+	p := b.open(t, d.log, d.url+"/")
+	for what, shown := range map[string]string{
 		"the picture plays":    playing,
 		"the camera is live":   `document.querySelector('.camera')?.dataset.state === 'live'`,
 		"people are counted":   `/[1-9]\d*\s*person/.test(document.querySelector('.camera .counts')?.innerText ?? '')`,
@@ -173,12 +155,6 @@ func TestTheConsoleShowsTheLivePicture(t *testing.T) {
 		"nothing is offline":   `document.querySelector('#offline')?.hidden`,
 		"frames are processed": `Number((document.querySelector('.camera .processed')?.innerText ?? '').replace(/\D.*/, '')) > 0`,
 	} {
-		until(t, d.log, what, func() bool {
-			got, err := chromedp.Run(tab, chromedp.Evaluate[string]("String("+js+")"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return got == "true"
-		})
+		p.await(what, shown)
 	}
 }
