@@ -16,8 +16,9 @@ type bounded struct {
 }
 
 func (b *bounded) Run(ctx context.Context, out pipeline.Outlet) error {
+	// Not cancelled at the end: a session takes this context for its run's,
+	// which goes on until the last frames have been shown.
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	gate := &boundedOutlet{Outlet: out, pixels: b.pixels, cancel: cancel}
 	err := b.Source.Run(ctx, gate)
 	if gate.err != nil {
