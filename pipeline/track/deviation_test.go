@@ -47,7 +47,7 @@ func TestDeviation(t *testing.T) {
 // frechet is the definition: the best of all ways to step forward, tried out.
 func frechet(p, q []pipeline.Point) float64 {
 	here := math.Hypot(float64(p[0].X)-float64(q[0].X), float64(p[0].Y)-float64(q[0].Y))
-	rest := math.Inf(1)
+	var rest float64
 	switch {
 	case len(p) == 1 && len(q) == 1:
 		return here

@@ -107,15 +107,30 @@ type plane struct {
 // pixels. Their middles are mapped.
 func (h *homography) warpPlane(dst []byte, stride, width, height int, src plane, size float64, outside byte) {
 	mid := (size - 1) / 2
+	right, bottom := (src.width-1)<<5, (src.height-1)<<5
 	for y := range height {
 		row := dst[y*stride:][:width]
 		py := float64(y)*size + mid
 		for x := range row {
 			px := float64(x)*size + mid
-			w := h[6]*px + h[7]*py + h[8]
-			sx := ((h[0]*px+h[1]*py+h[2])/w - mid) / size
-			sy := ((h[3]*px+h[4]*py+h[5])/w - mid) / size
-			row[x] = src.between(sx, sy, outside)
+			w := 1 / (h[6]*px + h[7]*py + h[8])
+			sx := ((h[0]*px+h[1]*py+h[2])*w - mid) / size
+			sy := ((h[3]*px+h[4]*py+h[5])*w - mid) / size
+			if !(sx >= 0 && sy >= 0 && sx < float64(src.width) && sy < float64(src.height)) {
+				row[x] = src.between(sx, sy, outside)
+				continue
+			}
+			fx, fy := int(sx*32+0.5), int(sy*32+0.5)
+			if fx >= right || fy >= bottom {
+				row[x] = src.between(sx, sy, outside)
+				continue
+			}
+			at := fy>>5*src.stride + fx>>5*src.step
+			top, low := src.data[at:], src.data[at+src.stride:]
+			fx, fy = fx&31, fy&31
+			up := int(top[0])*(32-fx) + int(top[src.step])*fx
+			down := int(low[0])*(32-fx) + int(low[src.step])*fx
+			row[x] = byte((up*(32-fy) + down*fy + 512) >> 10)
 		}
 	}
 }

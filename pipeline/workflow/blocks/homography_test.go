@@ -160,3 +160,15 @@ func TestAnchors(t *testing.T) {
 		t.Error(p, err)
 	}
 }
+
+func BenchmarkWarp(b *testing.B) {
+	h, err := homographyOf([4]place{{300, 900}, {600, 200}, {1300, 220}, {1700, 950}}, rectangle(1000, 1000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	src, dst := pipeline.NewPicture(1920, 1080), pipeline.NewPicture(1000, 1000)
+	b.ReportAllocs()
+	for b.Loop() {
+		h.warp(dst, src)
+	}
+}
