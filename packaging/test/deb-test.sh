@@ -129,7 +129,7 @@ cameras:
 C
 m systemctl restart perch
 within 30 "a camera is live" 'curl -sf localhost:8080/api/v1/cameras | grep -q "\"live\""'
-check "the journal knows what was said of the camera" sh -c 'journalctl -u perch CAMERA=yard -o json --no-pager | grep -q "\"RUN\""'
+check "the journal knows what was said of the camera" sh -c 'journalctl -u perch CAMERA=yard STATE=live _TRANSPORT=journal -o cat --no-pager | grep "camera state"'
 check "its model serves before the engine is there, and systemctl status says how far that is" sh -c 'systemctl show -p StatusText --value perch | grep "runs on cpu; building engine for rehearsal"'
 within 40 "the model moves to its engine" 'curl -sf localhost:8080/api/v1/models | grep -q "\"provider\":\"rehearsal\""'
 check "the engine is in the cache" sh -c 'ls /var/cache/perch/engines/*/engine.json'
