@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	pion "github.com/pion/webrtc/v4"
@@ -279,5 +280,36 @@ func TestOffersOfRealClients(t *testing.T) {
 			t.Errorf("%s is answered with\n%s", c.file, answer)
 		}
 		v.Close()
+	}
+}
+
+func TestServerClosesWhileSessionsAreOpened(t *testing.T) {
+	offer := newClient(t, kit{video: "recvonly"}).offer()
+	for range 20 {
+		s, err := webrtc.Open(webrtc.Options{Listen: "127.0.0.1:0", Sessions: webrtc.SessionOptions{MaxSessions: 100}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		begun := make(chan struct{}, 8)
+		for range 8 {
+			wg.Go(func() {
+				begun <- struct{}{}
+				v, _, err := s.OpenSession(t.Context(), webrtc.SessionRequest{Type: "offer", SDP: offer})
+				if err == nil {
+					v.Close()
+				} else if pipeline.KindOf(err) != pipeline.Gone {
+					t.Errorf("while the server closes: %v", err)
+				}
+			})
+		}
+		<-begun
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if n := s.Stats().Sessions.Open; n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
 	}
 }

@@ -19,6 +19,7 @@ const (
 	// How long a picture may wait for the encoder before it is left out.
 	patienceBatch    = 30 * time.Second
 	patienceRealtime = time.Second
+	channelGrace     = 2 * time.Second        // for a channel to open after the connection
 	keyInterval      = 500 * time.Millisecond // between key frames that a client asks for
 	reopenAfter      = 2 * time.Second        // until an encoder that failed is tried again
 	drainQuiet       = 2 * time.Second        // without a unit, after which an encoder counts as empty
@@ -46,6 +47,7 @@ type video struct {
 	packets rtp.Packetizer
 	origin  uint32 // of time stamps
 	ready   <-chan struct{}
+	readyAt time.Time // when ready was first seen
 
 	enc        pipeline.Encoder
 	width      int
@@ -102,13 +104,23 @@ func (o *video) readFeedback(sender *webrtc.RTPSender) {
 	}
 }
 
-// sending reports whether pictures would reach the client.
+// sending reports whether pictures go to the client: when it is connected and
+// has a channel for the messages that belong to them, which opens a moment
+// later. One without a channel gets pictures alone.
 func (o *video) sending() bool {
 	select {
 	case <-o.ready:
-		return true
 	default:
 		return false
+	}
+	if o.readyAt.IsZero() {
+		o.readyAt = time.Now()
+	}
+	select {
+	case <-o.session.results.opened:
+		return true
+	default:
+		return time.Since(o.readyAt) >= channelGrace
 	}
 }
 

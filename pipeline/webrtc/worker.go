@@ -80,31 +80,45 @@ func (s *Server) newSession(req SessionRequest, p *plan, servers []webrtc.ICESer
 	o := s.opts.Sessions
 	v := &Session{id: rand.Text(), server: s, opt: o, count: &s.sessions.count, batch: !req.Realtime, fps: req.DeclaredFPS, connected: make(chan struct{})}
 	v.log = s.opts.Log.With("session", v.id[:6])
-	if err := s.register(v); err != nil {
-		return nil, err
-	}
 	v.ctx, v.stop = context.WithCancelCause(s.ctx)
 	v.wishes = newWishes(req, v.log)
 	v.results = newResults(v.ctx, o, v.count)
 	v.input = newInput(v, req)
 	v.uploads = &uploads{session: v}
-	fail := func(err error) (*Session, error) {
+	if err := s.register(v); err != nil {
+		v.stop(err)
+		return nil, err
+	}
+	if err := v.connect(p, servers); err != nil {
 		v.Close()
 		return nil, fmt.Errorf("set up session: %w", err)
 	}
-	var err error
-	if v.pc, err = s.sessions.apis[p.codec].NewPeerConnection(webrtc.Configuration{ICEServers: servers}); err != nil {
-		return fail(&pipeline.Error{Op: "read ICE servers", Kind: pipeline.BadInput, Err: err})
+	return v, nil
+}
+
+// connect makes the connection. A server that closes meanwhile waits for it.
+func (v *Session) connect(p *plan, servers []webrtc.ICEServer) (err error) {
+	v.showing.Lock()
+	defer v.showing.Unlock()
+	if v.ctx.Err() != nil {
+		return &pipeline.Error{Op: "open session", Kind: pipeline.Gone, Err: context.Cause(v.ctx)}
+	}
+	v.pc, err = v.server.sessions.apis[p.codec].NewPeerConnection(webrtc.Configuration{ICEServers: servers})
+	if err != nil && len(servers) > 0 {
+		return &pipeline.Error{Op: "read ICE servers", Kind: pipeline.BadInput, Err: err}
+	}
+	if err != nil {
+		return err
 	}
 	if p.sends {
 		if v.video, err = newVideo(v, p); err != nil {
-			return fail(err)
+			return err
 		}
 	}
 	v.pc.OnConnectionStateChange(v.changed(sync.OnceFunc(func() { close(v.connected) })))
 	v.pc.OnDataChannel(v.accept)
 	v.pc.OnTrack(v.input.track)
-	return v, nil
+	return nil
 }
 
 // changed returns the callback for the connection's states. It must not block.
@@ -125,6 +139,9 @@ func (v *Session) changed(connected func()) func(webrtc.PeerConnectionState) {
 // negotiate answers the offer with the addresses that were found in time.
 func (v *Session) negotiate(ctx context.Context, p *plan) (string, error) {
 	bad := func(err error) error {
+		if v.ctx.Err() != nil { // it is not the offer's fault
+			return &pipeline.Error{Op: "answer session offer", Kind: pipeline.Gone, Err: context.Cause(v.ctx)}
+		}
 		return &pipeline.Error{Op: "answer session offer", Kind: pipeline.BadInput, Err: err, Hint: offerHint}
 	}
 	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: p.sdp}); err != nil {
@@ -157,7 +174,9 @@ func (v *Session) negotiate(ctx context.Context, p *plan) (string, error) {
 	case <-ctx.Done():
 		return "", fmt.Errorf("answer session offer: %w", context.Cause(ctx))
 	case <-v.ctx.Done():
-		return "", &pipeline.Error{Op: "answer session offer", Kind: pipeline.Gone, Err: context.Cause(v.ctx)}
+	}
+	if v.ctx.Err() != nil {
+		return "", bad(context.Cause(v.ctx))
 	}
 	return complete(v.pc.LocalDescription().SDP, v.opt.GatherTimeout)
 }
