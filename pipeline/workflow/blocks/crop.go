@@ -1,6 +1,8 @@
 package blocks
 
 import (
+	"errors"
+
 	"perch/pipeline"
 	"perch/pipeline/workflow"
 )
@@ -47,4 +49,13 @@ func copyRect(dst, src pipeline.Picture, r rect) {
 			}
 		}
 	}
+}
+
+// oncePerFrame is an error for a step that remembers what was on the frame
+// before, and is given several crops of one frame.
+func oncePerFrame(c *workflow.Call) error {
+	if c.Index() > 0 {
+		return errors.New("it compares a frame with those before, and was given several crops of one frame: put it before the crop")
+	}
+	return nil
 }

@@ -178,3 +178,33 @@ func TestDetectionOffset(t *testing.T) {
 		refused(t, graphOf(step+fields))
 	}
 }
+
+// What compares frames cannot be given several crops of one.
+func TestStepsThatRememberTakeNoCrops(t *testing.T) {
+	cats := []workflow.Detection{workflowtest.Det(4, 2, 12, 8, 0, "cat", .9, 3), workflowtest.Det(14, 2, 22, 8, 0, "cat", .9, 4)}
+	for _, step := range []string{motionStep, logStep} {
+		doc := strings.NewReplacer(`"$inputs.image"`, `"$steps.crop.crops"`, "$steps.source.predictions", "$steps.crop.predictions").Replace(step)
+		doc = strings.Replace(graphOf(doc), `{"name": "it"`, `{"name": "crop", `+cropStep+`}, {"name": "it"`, 1)
+		h := run(t, doc, cats)
+		if _, err := h.Try(ramp(32, 16)); err == nil || !strings.Contains(err.Error(), "several crops") {
+			t.Errorf("%s: %v", step, err)
+		}
+		h = run(t, doc, cats[:1])
+		h.Frame(ramp(32, 16))
+	}
+}
+
+// Each image of a list has its own perspective.
+func TestPerspectiveOfCrops(t *testing.T) {
+	cats := []workflow.Detection{workflowtest.Det(4, 2, 14, 12, 0, "cat", .9, 3), workflowtest.Det(14, 2, 24, 12, 0, "cat", .9, 4)}
+	doc := graphOf(`"type": "PerspectiveCorrection", "image": "$steps.crop.crops", "predictions": "$steps.crop.predictions", "transformed_rect_width": 19, "transformed_rect_height": 19, "perspective_polygons": [[0, 0], [9, 0], [9, 9], [0, 9]]`, "corrected_coordinates")
+	h := run(t, strings.Replace(doc, `{"name": "it"`, `{"name": "crop", `+cropStep+`}, {"name": "it"`, 1), cats)
+	for range 2 {
+		h.Frame(ramp(32, 16))
+		for i, v := range list(t, h, "corrected_coordinates") {
+			if d, _ := v.Detections(); boxes(d) != "cat 0,0,20,20" {
+				t.Errorf("crop %d: %s", i, boxes(d))
+			}
+		}
+	}
+}

@@ -72,6 +72,9 @@ type moment struct {
 
 // Run implements [workflow.Block].
 func (b *eventLogBlock) Run(c *workflow.Call) error {
+	if err := oncePerFrame(c); err != nil {
+		return err
+	}
 	d, err := c.Detections(b.detections)
 	if err != nil {
 		return err

@@ -74,6 +74,9 @@ type eye struct {
 
 // Run implements [workflow.Block].
 func (b *motionBlock) Run(c *workflow.Call) error {
+	if err := oncePerFrame(c); err != nil {
+		return err
+	}
 	img, err := c.Image(b.image)
 	if err != nil {
 		return err

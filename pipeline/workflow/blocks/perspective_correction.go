@@ -69,7 +69,7 @@ func checkPolygons(v workflow.Value) error {
 type perspectiveBlock struct {
 	image, predictions, polygons, width, height, anchor, warp workflow.In
 
-	fixed *perspective
+	fixed []*perspective // by the image's place in its list
 }
 
 // perspective is how a quadrilateral becomes a rectangle.
@@ -126,8 +126,11 @@ func (b *perspectiveBlock) perspective(c *workflow.Call, d *workflow.Detections)
 	if err != nil {
 		return nil, err
 	}
-	if b.fixed != nil && anchor == "" {
-		return b.fixed, nil
+	for len(b.fixed) <= c.Index() {
+		b.fixed = append(b.fixed, nil)
+	}
+	if p := b.fixed[c.Index()]; p != nil && anchor == "" {
+		return p, nil
 	}
 	pts, err := largestOfFour(c.Value(b.polygons))
 	if err != nil {
@@ -154,7 +157,7 @@ func (b *perspectiveBlock) perspective(c *workflow.Call, d *workflow.Detections)
 	if p.h, err = homographyOf(q, rectangle(p.width, p.height)); err != nil {
 		return nil, fmt.Errorf("property %q: %w", "perspective_polygons", err)
 	}
-	b.fixed = p
+	b.fixed[c.Index()] = p
 	return p, nil
 }
 
