@@ -16,37 +16,6 @@ import (
 	"perch/pipeline"
 )
 
-// plainWorkflow has two pictures of different sizes and two values, and needs
-// no model.
-const plainWorkflow = `{"version": "1.0",
-	"inputs": [{"type": "InferenceImage", "name": "image"}, {"type": "WorkflowParameter", "name": "tag", "default_value": "none"}],
-	"steps": [
-		{"type": "roboflow_core/absolute_static_crop@v1", "name": "crop", "images": "$inputs.image", "x_center": 80, "y_center": 60, "width": 160, "height": 120},
-		{"type": "roboflow_core/property_definition@v1", "name": "size", "data": "$inputs.image", "operations": [{"type": "ExtractImageProperty", "property_name": "height"}]}],
-	"outputs": [
-		{"type": "JsonField", "name": "whole", "selector": "$inputs.image"},
-		{"type": "JsonField", "name": "part", "selector": "$steps.crop.crops"},
-		{"type": "JsonField", "name": "height", "selector": "$steps.size.output"},
-		{"type": "JsonField", "name": "tag", "selector": "$inputs.tag"}]}`
-
-// A result is one message of a session.
-type result struct {
-	Data map[string]json.RawMessage `json:"serialized_output_data"`
-	Meta struct {
-		Frame  uint32   `json:"frame_id"`
-		PTS    *int64   `json:"pts"`
-		Base   *float64 `json:"time_base"`
-		FPS    *float64 `json:"declared_fps"`
-		Width  int      `json:"width"`
-		Height int      `json:"height"`
-	} `json:"video_metadata"`
-	Errors   []string `json:"errors"`
-	Complete bool     `json:"processing_complete"`
-	Reason   *string  `json:"termination_reason"`
-}
-
-func (r result) keys() []string { return slices.Sorted(maps.Keys(r.Data)) }
-
 // webcam is the camera of the browser itself.
 func webcam() map[string]any { return map[string]any{} }
 

@@ -10,26 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/interceptor"
 	pion "github.com/pion/webrtc/v4"
 )
 
 // watch is one viewer: it asks for the camera over WHEP, waits for the first
 // packet of the picture and leaves.
 func (d *daemon) watch(camera string) error {
-	var engine pion.MediaEngine
-	for i, c := range []pion.RTPCodecCapability{
-		{MimeType: pion.MimeTypeVP8, ClockRate: 90000},
-		{MimeType: pion.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"},
-	} {
-		if err := engine.RegisterCodec(pion.RTPCodecParameters{RTPCodecCapability: c, PayloadType: pion.PayloadType(97 + i)}, pion.RTPCodecTypeVideo); err != nil {
-			return err
-		}
-	}
-	var set pion.SettingEngine
-	set.SetIncludeLoopbackCandidate(true)
-	set.SetInterfaceFilter(func(name string) bool { return name == "lo" })
-	pc, err := pion.NewAPI(pion.WithMediaEngine(&engine), pion.WithSettingEngine(set), pion.WithInterceptorRegistry(&interceptor.Registry{})).NewPeerConnection(pion.Configuration{})
+	pc, err := newPeer()
 	if err != nil {
 		return err
 	}
@@ -39,16 +26,11 @@ func (d *daemon) watch(camera string) error {
 	if _, err := pc.AddTransceiverFromKind(pion.RTPCodecTypeVideo, pion.RTPTransceiverInit{Direction: pion.RTPTransceiverDirectionRecvonly}); err != nil {
 		return err
 	}
-	offer, err := pc.CreateOffer(nil)
+	offer, err := offerOf(pc)
 	if err != nil {
 		return err
 	}
-	gathered := pion.GatheringCompletePromise(pc)
-	if err := pc.SetLocalDescription(offer); err != nil {
-		return err
-	}
-	<-gathered
-	resp, err := http.Post(d.url+"/whep/cameras/"+camera, "application/sdp", strings.NewReader(pc.LocalDescription().SDP))
+	resp, err := http.Post(d.url+"/whep/cameras/"+camera, "application/sdp", strings.NewReader(offer))
 	if err != nil {
 		return err
 	}
