@@ -39,6 +39,7 @@ type openRun struct {
 	seq     uint64 // of the last frame accepted
 	usual   frameSize
 	learned map[int]string       // labels that the start did not have
+	moved   map[taken]int        // numbers of classes whose own was taken
 	kept    []pipeline.Detection // of the last frame kept
 	failed  []string             // errors of the last frame kept
 	any     bool                 // a frame was kept
@@ -58,7 +59,7 @@ func (s *Store) Begin(ctx context.Context, start pipeline.RunStart) error {
 	}
 	run := &openRun{
 		id: start.Run, started: start.Started.UnixMicro(), keep: start.Keep, known: start.Labels, asked: time.Now(),
-		usual: frameSize{start.Stream.Width, start.Stream.Height}, learned: map[int]string{},
+		usual: frameSize{start.Stream.Width, start.Stream.Height}, learned: map[int]string{}, moved: map[taken]int{},
 	}
 	err = s.do(ctx, "begin run", &op{size: len(text), apply: func(t *txn) error {
 		res, err := t.tx.Exec(`INSERT INTO runs (run, device, camera, source_kind, source_name, workflow, started_us, boot_id, monotonic_s, clock_trusted, width, height, keep, start, owner)
@@ -135,9 +136,14 @@ func (s *Store) resultOp(run *openRun, r *pipeline.Result, msgs []pipeline.Messa
 	if r.Frame.Seq <= run.seq || r.Frame.Seq > maxFrame {
 		return nil, nil, fmt.Errorf("the frame before was %d", run.seq)
 	}
-	news, err := run.newLabels(r.Detections)
+	dets, news, err := run.name(r.Detections)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(dets) > 0 && &dets[0] != &r.Detections[0] {
+		named := *r // the caller's stays as it is
+		named.Detections = dets
+		r = &named
 	}
 	size := frameSize{r.Frame.Width, r.Frame.Height}
 	usual := run.usual
@@ -212,25 +218,69 @@ func (s *Store) keeps(run *openRun, r *pipeline.Result) bool {
 	return !run.any || !slices.Equal(run.failed, r.Errors) || differs(run.kept, r.Detections, limit)
 }
 
-// newLabels returns the labels in dets that the run's start does not have.
-func (run *openRun) newLabels(dets []pipeline.Detection) (map[int]string, error) {
-	var news map[int]string
-	for i := range dets {
-		class, label := dets[i].Class, dets[i].Label
-		if class >= 0 && class < len(run.known) && run.known[class] == label {
-			continue
-		}
-		if was, ok := run.learned[class]; ok && was == label || news[class] == label && label != "" {
-			continue
-		} else if ok || news[class] != "" {
-			return nil, fmt.Errorf("class %d is %q and was %q before in this run", class, label, orElse(news[class], was))
-		}
+// The numbers of classes whose own number stands for another name, and how many
+// of them a run may have.
+const (
+	firstMoved = 1 << 20
+	maxMoved   = 10_000
+)
+
+// taken is a class whose number stands for another name.
+type taken struct {
+	class int
+	label string
+}
+
+// name returns dets with numbers that stand for one name each in this run, and
+// the names that the run's start does not have. A workflow may run several
+// models, each of which counts its classes from 0, or give classes new names:
+// whatever comes second under a number gets another one.
+func (run *openRun) name(dets []pipeline.Detection) (out []pipeline.Detection, news map[int]string, err error) {
+	out = dets
+	learn := func(class int, label string) {
 		if news == nil {
 			news = map[int]string{}
 		}
 		news[class] = label
 	}
-	return news, nil
+	for i := range dets {
+		class, label := dets[i].Class, dets[i].Label
+		is, ok := run.label(class, news)
+		switch {
+		case ok && is == label:
+			continue
+		case !ok:
+			learn(class, label)
+			continue
+		}
+		number, ok := run.moved[taken{class, label}]
+		if !ok {
+			if number = firstMoved + len(run.moved); len(run.moved) == maxMoved {
+				return nil, nil, fmt.Errorf("more than %d classes have a number that stands for another name in this run, the last of them %q with %d", maxMoved, label, class)
+			}
+			run.moved[taken{class, label}] = number
+		}
+		if is, ok := run.label(number, news); !ok || is != label {
+			learn(number, label)
+		}
+		if &out[0] == &dets[0] {
+			out = slices.Clone(dets)
+		}
+		out[i].Class = number
+	}
+	return out, news, nil
+}
+
+// label is what a number stands for in this run.
+func (run *openRun) label(class int, news map[int]string) (string, bool) {
+	if class >= 0 && class < len(run.known) {
+		return run.known[class], true
+	}
+	if l, ok := run.learned[class]; ok {
+		return l, true
+	}
+	l, ok := news[class]
+	return l, ok
 }
 
 // Append keeps events that belong to no frame, with their messages, in one

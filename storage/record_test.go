@@ -102,7 +102,6 @@ func TestWhatIsWrongIsRefusedAloud(t *testing.T) {
 		"the same frame again": frame("R1", 5),
 		"an earlier frame":     frame("R1", 4),
 		"a class of no name":   frame("R1", 6, pipeline.Detection{Class: -1}),
-		"two names of a class": frame("R1", 6, pipeline.Detection{Class: 9, Label: "a"}, pipeline.Detection{Class: 9, Label: "b"}),
 	} {
 		if err := s.Record(t.Context(), r, nil); pipeline.KindOf(err) != pipeline.BadInput {
 			t.Errorf("%s: %v", name, err)

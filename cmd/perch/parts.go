@@ -69,6 +69,7 @@ func (p *parts) openStore(ctx context.Context) error {
 		Dir: dir, Keep: pipeline.Keep(p.cfg.Storage.Keep), Commit: time.Duration(p.cfg.Storage.CommitInterval),
 		MaxBytes: int64(p.cfg.Storage.MaxSize), MaxAge: time.Duration(p.cfg.Storage.MaxAge),
 		NoOutbox: !p.tells(), Log: p.log,
+		Event: func(kind string) pipeline.Event { return p.event(kind, "", "") }, // asked for once p.device is known
 	})
 	if err != nil {
 		return err

@@ -50,12 +50,15 @@ func (p *parts) blockOptions(m modelSource) blocks.Options {
 func (p *parts) env(camera, run string) *workflow.Env {
 	return &workflow.Env{
 		JPEG: p.jpeg, Now: time.Now, Log: p.log.With("run", run),
-		Event: func(kind string) pipeline.Event {
-			return pipeline.Event{
-				Schema: pipeline.EventSchema, ID: p.ids.next(), Device: p.device, Time: time.Now().UTC(), Clock: p.clock.Read(),
-				Kind: kind, Camera: camera, Run: run,
-			}
-		},
+		Event: func(kind string) pipeline.Event { return p.event(kind, camera, run) },
+	}
+}
+
+// event makes an event that happens now.
+func (p *parts) event(kind, camera, run string) pipeline.Event {
+	return pipeline.Event{
+		Schema: pipeline.EventSchema, ID: p.ids.next(), Device: p.device, Time: time.Now().UTC(), Clock: p.clock.Read(),
+		Kind: kind, Camera: camera, Run: run,
 	}
 }
 
