@@ -230,6 +230,9 @@ func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id
 		}
 		if err != nil && reason != pipeline.TimeoutReached && reason != pipeline.ClientGone {
 			s.log.Warn("session's run ended with a fault", "run", id, "session", peer.ID(), "error", err)
+			if reason == pipeline.Failed { // the source tells of its own end
+				peer.Explain(err)
+			}
 		}
 		peer.Finish(reason)
 	})

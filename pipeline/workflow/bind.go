@@ -16,7 +16,7 @@ type Options struct {
 	Name       string           // of the workflow, for results
 	ImageInput string           // the image input that frames are given to; "" takes the only one
 	Parameters map[string]Value // values of the workflow's parameters
-	FPS        float64          // declared frame rate; 0 takes what the stream says
+	FPS        float64          // declared frame rate; 0, and files that know theirs, take what the stream says
 	// Tolerant makes a step that fails an error of its frame's result instead
 	// of a failed frame.
 	Tolerant bool

@@ -130,8 +130,8 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 	e.number++
 	e.rate.see(w.info.PTS)
 	fps := e.opts.FPS
-	if fps <= 0 {
-		fps = e.stream.FPS
+	if fps <= 0 || !e.stream.Live && e.stream.FPS > 0 {
+		fps = e.stream.FPS // a file knows better than who declared a rate
 	}
 	w.frame = Frame{
 		Video: "default_source", Number: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps, MeasuredFPS: e.rate.fps(),

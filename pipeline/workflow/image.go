@@ -41,10 +41,13 @@ type Frame struct {
 }
 
 // Seconds is the time by which blocks measure: frame number / FPS for a file,
-// the clock otherwise.
+// its time stamps when nobody knows its rate, the clock otherwise.
 func (f *Frame) Seconds() float64 {
-	if f.FromFile && f.FPS > 0 {
+	switch {
+	case f.FromFile && f.FPS > 0:
 		return float64(f.Number) / f.FPS
+	case f.FromFile:
+		return f.PTS.Seconds()
 	}
 	return float64(f.Time.UnixNano()) / 1e9
 }

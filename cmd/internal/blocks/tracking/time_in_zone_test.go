@@ -84,7 +84,8 @@ func TestClocks(t *testing.T) {
 		want     string
 	}{
 		"a file":                {pipeline.StreamInfo{FPS: 4}, 0, "0|0.25|0.5"},
-		"a file, declared":      {pipeline.StreamInfo{FPS: 4}, 2, "0|0.5|1"},
+		"a file knows better":   {pipeline.StreamInfo{FPS: 4}, 2, "0|0.25|0.5"},
+		"a file, declared":      {pipeline.StreamInfo{}, 2, "0|0.5|1"},
 		"a file without a rate": {pipeline.StreamInfo{}, 0, "0|2|4"},
 		"a camera":              {pipeline.StreamInfo{FPS: 4, Live: true}, 0, "0|2|4"},
 	} {
