@@ -31,18 +31,24 @@ func (e encoding) coded() (width, height int) {
 // limited range: VP8 cannot say otherwise and players do not listen to H.264.
 const input = "appsrc name=in format=time block=false max-buffers=0 max-bytes=0 ! videoconvert ! "
 
+// leastBitrate is what a picture of any size is given: 80 by 80 samples would
+// otherwise have a key frame of 1 KB.
+const leastBitrate = 300_000
+
 // launch returns the part of the pipeline from pictures to encoded units, and
 // the settings of its encoder.
 func (e encoding) launch(element string) (string, []setting) {
-	bitrate := cmp.Or(e.bitrate, e.width*e.height*2) // 1.8 Mbit/s at 720p
-	group := int(math.Ceil(cmp.Or(e.fps, 30) * 2))   // a key frame at least every two seconds
+	bitrate := cmp.Or(e.bitrate, max(e.width*e.height*2, leastBitrate)) // 1.8 Mbit/s at 720p
+	group := int(math.Ceil(cmp.Or(e.fps, 30) * 2))                      // a key frame at least every two seconds
 	before, after := "", ""
 	set := map[string]any{}
 	switch element {
 	case "x264enc":
 		set = map[string]any{"bitrate": max(1, bitrate/1000), "key-int-max": group, "speed-preset": "superfast"}
 		if e.file {
-			set["pass"], set["quantizer"] = "qual", 22
+			// The quantizer decides; the bit rate is a limit, which key frames
+			// of a small picture would meet.
+			set["pass"], set["quantizer"], set["bitrate"] = "qual", 22, max(1, 4*bitrate/1000)
 		} else {
 			set["tune"], set["bframes"] = "zerolatency", 0
 			after = " ! video/x-h264,profile=constrained-baseline"
