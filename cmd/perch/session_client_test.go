@@ -20,6 +20,10 @@ import (
 	pion "github.com/pion/webrtc/v4"
 )
 
+// brief is what the configuration of a daemon with many sessions begins with.
+// At debug level there are some lines for each packet.
+const brief = "http: {listen: \"127.0.0.1:0\"}\n"
+
 // plainWorkflow has two pictures of different sizes and two values, and needs
 // no model.
 const plainWorkflow = `{"version": "1.0",

@@ -22,7 +22,7 @@ func TestAnUploadGivesEachFrameOnce(t *testing.T) {
 	ear := broker.listen(t)
 	dir := t.TempDir()
 	file := smallClip(t, filepath.Join(t.TempDir(), "clip.mp4"), frames)
-	d := startDaemon(t, dir, quiet+"mqtt: {url: \""+broker.url()+"\"}\n")
+	d := startDaemon(t, dir, brief+"mqtt: {url: \""+broker.url()+"\"}\n")
 	t.Run("at once", func(t *testing.T) {
 		for _, video := range []bool{false, true} {
 			for _, acks := range []bool{false, true} {
@@ -111,7 +111,7 @@ func TestManySessionsLeaveNothing(t *testing.T) {
 	const frames = 120
 	dir := t.TempDir()
 	file := smallClip(t, filepath.Join(t.TempDir(), "clip.mp4"), frames)
-	d := startDaemon(t, dir, quiet)
+	d := startDaemon(t, dir, brief)
 	for i := range 6 { // warm
 		uploadOnce(t, d, file, frames, i%3 == 0, i%2 == 0)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -120,7 +121,7 @@ func (l *logger) put(level, msg string) {
 func (l *logger) on() bool { return l.log.Enabled(context.Background(), slog.LevelDebug) }
 
 func (l *logger) putf(level, format string, args []any) {
-	if l.on() {
+	if l.on() && !strings.Contains(format, "Pwd") { // no password, not even one of a single session
 		l.put(level, fmt.Sprintf(format, args...))
 	}
 }

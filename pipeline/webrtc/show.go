@@ -175,7 +175,8 @@ func (v *Session) say(reason pipeline.Reason) {
 	v.words.notice(v.frames, time.Now(), true, word)
 	v.last++
 	v.post(ctx, v.last, false)
-	if err := v.results.flush(v.opt.CompletionDrain); err != nil && v.ctx.Err() == nil {
+	// A client that closes its channel has had its last message.
+	if err := v.results.flush(v.opt.CompletionDrain); err != nil && v.ctx.Err() == nil && !errors.Is(err, errNoChannel) {
 		v.log.Warn("session ended before its client had read everything", "error", err)
 	}
 }
