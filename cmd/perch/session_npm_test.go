@@ -124,6 +124,9 @@ func TestThePublishedBrowserClient(t *testing.T) {
 		t.Errorf("runs ended for %v, not for %v", reasons, want)
 	}
 	absent(t, secret, dir, n.d.log.String(), ear.heard.String())
+	if strings.Contains(n.d.log.String(), "Pwd") {
+		t.Error("a password of ICE is in the log")
+	}
 }
 
 func (n *npm) cameraWithVideo(t *testing.T) {
