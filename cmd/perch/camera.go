@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +70,7 @@ func (a *app) readyPlan(ctx context.Context, cfg *config.Camera) (*plan, error) 
 	}
 	e, err := a.engine(w, "", "")
 	if err != nil {
-		return nil, fmt.Errorf("workflow %s: %w", w.name, err)
+		return nil, err
 	}
 	w.models = e.About().Models
 	return w, e.Close()

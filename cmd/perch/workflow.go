@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,7 +199,7 @@ func newWorkflowShow(g *globals) *cobra.Command {
 				if cam == nil {
 					return &pipeline.Error{
 						Op: "show workflow of camera", On: args[0], Kind: pipeline.NotFound, Err: errors.New("the configuration has no camera of that name"),
-						Hint: "it has " + strings.Join(p.cfg.CameraNames(), ", "),
+						Hint: "it has " + cmp.Or(strings.Join(p.cfg.CameraNames(), ", "), "no cameras"),
 					}
 				}
 				w, err := p.cameraPlan(cmd.Context(), cam)
@@ -255,10 +256,11 @@ func (p *parts) onPicture(ctx context.Context, file string, f *workflowFlags) (*
 	env := p.env("", "")
 	env.DisableSinks = true
 	e, err := w.graph.Bind(env, workflow.Options{Name: w.name, Parameters: w.params})
-	if err == nil {
-		e.Opened(pipeline.StreamInfo{Width: pic.Width, Height: pic.Height, FPS: 1})
+	if err != nil {
+		return nil, pic, startError(w, err)
 	}
-	return e, pic, err
+	e.Opened(pipeline.StreamInfo{Width: pic.Width, Height: pic.Height, FPS: 1})
+	return e, pic, nil
 }
 
 // frame runs a workflow on a picture.

@@ -83,6 +83,9 @@ func readWorkflow(path string) ([]byte, error) {
 		return &pipeline.Error{Op: "read workflow", On: path, Kind: kind, Err: err, Hint: hint}
 	}
 	f, err := os.Open(path)
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the path is said already
+	}
 	if err != nil {
 		return nil, fail(err, "")
 	}
@@ -153,8 +156,11 @@ func (p *parts) shortPlan(ctx context.Context, s blocks.Short) (*plan, error) {
 
 func (p *parts) plan(ctx context.Context, name string, text []byte, params map[string]workflow.Value) (*plan, error) {
 	g, err := workflow.Compile(text, p.library(ctx), p.env("", ""))
+	if err == nil {
+		err = g.CheckParameters(params)
+	}
 	if err != nil {
-		return nil, &pipeline.Error{Op: "compile workflow", On: name, Kind: pipeline.BadConfig, Err: err}
+		return nil, &pipeline.Error{Op: "compile", On: name, Kind: pipeline.BadConfig, Err: err}
 	}
 	return &plan{name: name, text: text, graph: g, params: params}, nil
 }
@@ -180,7 +186,21 @@ func shortOf(cfg *config.Camera, id string) blocks.Short {
 
 // engine makes the engine of one run.
 func (p *parts) engine(w *plan, camera, run string) (*workflow.Engine, error) {
-	return w.graph.Bind(p.env(camera, run), workflow.Options{Name: w.name, Parameters: w.params, Tolerant: true})
+	e, err := w.graph.Bind(p.env(camera, run), workflow.Options{Name: w.name, Parameters: w.params, Tolerant: true})
+	if err != nil {
+		return nil, startError(w, err)
+	}
+	return e, nil
+}
+
+// startError is the error about a workflow whose run cannot begin: parameters
+// that are missing are for its user to give.
+func startError(w *plan, err error) error {
+	e := &pipeline.Error{Op: "start", On: w.name, Kind: pipeline.KindOf(err), Err: err}
+	if _, ok := errors.AsType[*workflow.SpecError](err); ok {
+		e.Kind = pipeline.BadConfig
+	}
+	return e
 }
 
 // filePlan compiles a workflow file with parameters from the command line.

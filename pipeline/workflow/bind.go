@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -58,9 +59,6 @@ func (g *Graph) Bind(env *Env, o Options) (_ *Engine, err error) {
 		units[n].early = units[n].starter != nil && n.dim == 0 && len(n.gates) == 0 && e.rootOnly(units[n])
 	}
 	e.about.Workflow = pipeline.WorkflowID{Name: o.Name, Digest: g.digest(o)}
-	if e.about.Models == nil {
-		e.about.Models = []pipeline.ModelID{}
-	}
 	e.prepareOutputs()
 	return e, nil
 }
@@ -109,6 +107,45 @@ func (g *Graph) checkParameters(o Options, fs *faults) {
 	}
 }
 
+// CheckParameters finds, without a run, what is wrong with values for the
+// workflow's inputs: names that it does not have and values that the steps
+// which select them do not take. Values that are missing are not looked for.
+// The error is a [*SpecError].
+func (g *Graph) CheckParameters(values map[string]Value) error {
+	fs := &faults{}
+	var known []string
+	for _, in := range g.doc.inputs {
+		if in.class == parameterInput || in.class == batchInput {
+			known = append(known, in.name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.Contains(known, name) {
+			fs.add(Fault{Property: fmt.Sprintf("parameter %q", name), Text: "the workflow has none of that name", Hint: Suggest("parameters", name, known)})
+		}
+	}
+	for _, n := range g.order {
+		for i := range n.params.ins {
+			s := n.params.ins[i]
+			if v, given := values[s.param]; given && s.param != "" {
+				s.con = g.parameter(s.param, Options{Parameters: values})
+				if !v.IsNull() {
+					n.checkParameter(&s, fs)
+				}
+			}
+		}
+	}
+	return fs.err()
+}
+
+// checkParameter finds what is wrong with a parameter's value for a field.
+func (n *node) checkParameter(s *source, fs *faults) {
+	f := &n.m.Fields[s.field]
+	if problem := f.check(s.con); problem != "" && f.Literal != NoLiteral && !s.con.IsNull() {
+		fs.add(n.fault(f.Name, fmt.Sprintf("parameter %q: %s", s.param, problem), "it takes "+f.takes()))
+	}
+}
+
 // reads reports whether anything selects an input.
 func (g *Graph) reads(name string) bool {
 	for _, s := range g.doc.steps {
@@ -144,10 +181,7 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 		s := &p.ins[i]
 		if s.param != "" {
 			s.con, s.known = e.graph.parameter(s.param, e.opts), true
-			f := &n.m.Fields[s.field]
-			if problem := f.check(s.con); problem != "" && f.Literal != NoLiteral && !s.con.IsNull() {
-				fs.add(n.fault(f.Name, fmt.Sprintf("parameter %q: %s", s.param, problem), "it takes "+f.takes()))
-			}
+			n.checkParameter(s, fs)
 		}
 		// A step that runs once per element would draw all of them on one picture.
 		s.owned = s.col >= 0 && s.up == 0 && !e.graph.isRoot(s.col) && e.graph.usersOf(s.col) == 1
@@ -172,11 +206,7 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 	}
 	u.block = b
 	u.starter, _ = b.(Starter)
-	for _, m := range p.models {
-		if !slices.Contains(e.about.Models, m) {
-			e.about.Models = append(e.about.Models, m)
-		}
-	}
+	e.models = append(e.models, p.models...)
 	if e.about.Labels == nil {
 		e.about.Labels = p.labels
 	}

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -140,12 +141,25 @@ func (l *Library) Find(name string) (*Manifest, bool) {
 }
 
 // Nearest returns the type whose name is most like name's, or "" if none is.
+// Prefixes and versions do not count: of a block's versions it is the newest.
 func (l *Library) Nearest(name string) string {
-	var all []string
-	for n := range l.byType {
-		all = append(all, n)
+	newest := map[string]string{}
+	for typ := range l.byType {
+		family, best := familyOf(typ), newest[familyOf(typ)]
+		if len(typ) > len(best) || len(typ) == len(best) && typ > best { // @v10 is longer than @v9
+			newest[family] = typ
+		}
 	}
-	return nearest(name, all)
+	return newest[nearest(familyOf(name), slices.Collect(maps.Keys(newest)))]
+}
+
+// familyOf is the name of a type without its prefix and version.
+func familyOf(typ string) string {
+	if i := strings.LastIndexByte(typ, '/'); i >= 0 {
+		typ = typ[i+1:]
+	}
+	family, _, _ := strings.Cut(typ, "@")
+	return family
 }
 
 // nearest returns the candidate with the smallest edit distance to name, or ""

@@ -307,6 +307,48 @@ func TestParametersAreCheckedTogether(t *testing.T) {
 			}
 		})
 	}
+	// Before there is a run what is missing may still come.
+	for name, c := range map[string]struct {
+		values map[string]workflow.Value
+		want   []string
+	}{
+		"none":          {nil, nil},
+		"good":          {map[string]workflow.Value{"width": workflow.IntOf(2), "unused": workflow.StringOf("x")}, nil},
+		"null":          {map[string]workflow.Value{"width": {}}, nil},
+		"wrong type":    {map[string]workflow.Value{"width": workflow.StringOf("wide")}, []string{`property "width": parameter "width": it is "wide"`}},
+		"unknown":       {map[string]workflow.Value{"hight": workflow.IntOf(1)}, []string{`parameter "hight": the workflow has none of that name (did you mean "height"?)`}},
+		"two":           {map[string]workflow.Value{"a": {}, "x": workflow.BoolOf(true)}, []string{"2 things are wrong", `parameter "a"`, `property "x_center"`}},
+		"not parameter": {map[string]workflow.Value{"image": workflow.IntOf(1)}, []string{`parameter "image": the workflow has none`}},
+	} {
+		t.Run("values/"+name, func(t *testing.T) {
+			err := g.CheckParameters(c.values)
+			if err == nil != (c.want == nil) {
+				t.Fatal(err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheNearestBlockIsItsNewestVersion(t *testing.T) {
+	versions := func(types ...string) (all []*workflow.Manifest) {
+		for _, typ := range types {
+			all = append(all, &workflow.Manifest{Type: typ})
+		}
+		return all
+	}
+	lib := workflow.NewLibrary(versions("core/tracker@v9", "core/tracker@v10", "core/tracker@v2", "core/crop@v1", "buffer@v1"))
+	for name, want := range map[string]string{
+		"core/tracker@v11": "core/tracker@v10", "tracker": "core/tracker@v10", "other/traker@v1": "core/tracker@v10", "Crops": "core/crop@v1", "core/sam@v1": "", "": "",
+	} {
+		if got := lib.Nearest(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
 }
 
 func FuzzCompile(f *testing.F) {
