@@ -11,6 +11,7 @@ import (
 
 	"perch/cmd/internal/api"
 	"perch/pipeline"
+	"perch/pipeline/webrtc"
 	"perch/storage"
 )
 
@@ -287,7 +288,7 @@ func (a *app) stats() api.Stats {
 			Viewers: v.Viewers, Connected: v.Connected, Accepted: v.Accepted, Rejected: v.Rejected, Full: v.Full, Vanished: v.Vanished,
 			Units: v.Units, Skipped: v.Skipped, Packets: v.Packets, Bytes: v.Bytes, KeyAsked: v.KeyRequests,
 		},
-		Runs: a.ended.read(),
+		Sessions: sessionStats(v.Sessions), Runs: a.ended.read(),
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -305,4 +306,13 @@ func (a *app) stats() api.Stats {
 		})
 	}
 	return out
+}
+
+func sessionStats(s webrtc.SessionStats) api.SessionStats {
+	return api.SessionStats{
+		Open: s.Open, Connected: s.Connected, Accepted: s.Accepted, Rejected: s.Rejected, Full: s.Full, Vanished: s.Vanished,
+		Frames: s.Frames, Messages: s.Messages, Bytes: s.Bytes, Skipped: s.Skipped, Abandoned: s.Abandoned,
+		Pictures: s.Pictures, Unencoded: s.Unencoded, Received: s.Received, Damaged: s.Damaged, Overflowed: s.Overflowed,
+		Uploads: s.Uploads, UploadsRefused: s.Refused, MalformedMessages: s.Malformed,
+	}
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,8 +28,9 @@ type sessions struct {
 	stop  context.CancelCauseFunc
 	wg    sync.WaitGroup
 
-	mu   sync.Mutex
-	live map[string]*session // by run id; guarded by mu
+	mu       sync.Mutex
+	live     map[string]*session // by run id; guarded by mu
+	starting int                 // guarded by mu: see enter
 }
 
 // session is one client's run.
@@ -138,9 +136,13 @@ func (l *lines) draw(pic pipeline.Picture, text []string) {
 
 // Start implements [api.Sessions].
 func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, error) {
-	if s.ctx.Err() != nil {
-		return "", &pipeline.Error{Op: "start session", Kind: pipeline.Busy, Err: errors.New("the device is stopping")}
+	if err := s.enter(); err != nil {
+		return "", err
 	}
+	defer s.leave()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(s.ctx, stop)()
 	id := s.ids.next()
 	engine, err := s.sessionEngine(ctx, req, id)
 	if err != nil {
@@ -179,6 +181,32 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 	begun = true
 	s.begin(runCtx, cancel, id, peer, engine, req)
 	return answer, nil
+}
+
+// enter admits a start, which is ended with leave. What a start takes before it
+// has a place among the sessions, a camera's stream above all, is bounded thus.
+func (s *sessions) enter() error {
+	refuse := func(format string, args ...any) error {
+		return &pipeline.Error{Op: "start session", Kind: pipeline.Busy, Err: fmt.Errorf(format, args...), Hint: "try again in a few seconds"}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return refuse("the device is stopping")
+	}
+	if n := s.cfg.Sessions.MaxSessions; s.starting >= n {
+		return refuse("%d are being started already", n)
+	}
+	s.starting++
+	s.wg.Add(1)
+	return nil
+}
+
+func (s *sessions) leave() {
+	s.mu.Lock()
+	s.starting--
+	s.mu.Unlock()
+	s.wg.Done()
 }
 
 func (s *sessions) sayClosed(err error) {
@@ -277,155 +305,8 @@ func (s *sessions) status(id string) (pipeline.RunStatus, bool) {
 
 // close ends all sessions and waits for them.
 func (s *sessions) close() {
+	s.mu.Lock() // no start enters from here on
 	s.stop(pipeline.ErrStopped)
+	s.mu.Unlock()
 	s.wg.Wait()
-}
-
-// sessionEngine compiles a client's workflow, checks the names of the outputs
-// that it asks for, and makes the engine of its run.
-func (s *sessions) sessionEngine(ctx context.Context, req api.SessionRequest, id string) (*workflow.Engine, error) {
-	text, err := s.sessionWorkflow(req.Workflow)
-	if err != nil {
-		return nil, err
-	}
-	params, err := workflow.ParseParameters(req.Workflow.Parameters)
-	if err != nil {
-		return nil, &api.ConfigurationError{Message: "workflows_parameters cannot be read: " + err.Error()}
-	}
-	env := s.env("", id)
-	env.DisableSinks = req.Workflow.DisableSinks
-	g, err := workflow.Compile(text, s.sessionLibrary(ctx), env)
-	if err != nil {
-		return nil, workflowError(err)
-	}
-	if err := checkOutputs(g.OutputNames(), req); err != nil {
-		return nil, err
-	}
-	opt := workflow.Options{Name: cmp.Or(req.Workflow.ID, "session"), ImageInput: req.Workflow.ImageInput, Parameters: params, Tolerant: true}
-	if req.DeclaredFPS != nil && *req.DeclaredFPS > 0 {
-		opt.FPS = *req.DeclaredFPS
-	}
-	e, err := g.Bind(env, opt)
-	if err != nil {
-		return nil, workflowError(err)
-	}
-	return e, nil
-}
-
-// sessionWorkflow returns the specification: inline, or a file of this device
-// whose name is the workflow's id.
-func (s *sessions) sessionWorkflow(w api.SessionWorkflow) ([]byte, error) {
-	if len(w.Specification) > 0 {
-		return w.Specification, nil
-	}
-	if strings.ContainsAny(w.ID, "/\\") || strings.HasPrefix(w.ID, ".") {
-		return nil, &api.ConfigurationError{Message: fmt.Sprintf("workflow_id %q is no name of a workflow on this device.", w.ID)}
-	}
-	text, err := readWorkflow(s.cfg.WorkflowFile(w.ID))
-	if pipeline.KindOf(err) == pipeline.NotFound {
-		return nil, &pipeline.Error{
-			Op: "find workflow", On: w.ID, Kind: pipeline.NotFound, Err: errors.New("this device has no workflow of that name, and fetches none from elsewhere"),
-			Hint: "put " + w.ID + ".json into its folder of workflows, or send workflow_specification",
-		}
-	}
-	return text, err
-}
-
-// sessionSource returns the pictures that the device itself must get; nil when
-// the client brings them. It is open, or the request fails.
-func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (pipeline.Source, error) {
-	c := s.cfg.Sessions
-	kind, address := pipeline.SourceRTSP, req.RTSPURL
-	if address == "" {
-		kind, address = pipeline.SourceHTTP, req.MJPEGURL
-	}
-	if address == "" {
-		return nil, nil
-	}
-	trusted, err := false, error(nil)
-	if c.RTSPPlaceholder != "" && address == c.RTSPPlaceholder {
-		trusted, address = true, c.RTSPPlaceholderURL.Reveal()
-	} else if address, err = s.guard.Check(ctx, address); err != nil {
-		return nil, &api.ConfigurationError{Message: err.Error() + ". The device's administrator can allow it with sessions.allow_urls."}
-	}
-	pace := pipeline.Lossless
-	if req.Realtime {
-		pace = pipeline.Realtime
-	}
-	spec := gst.SourceSpec{
-		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted, MaxPixels: c.MaxPixels,
-		OpenTimeout: time.Duration(c.RTSPTimeout), StallTimeout: time.Duration(c.RTSPTimeout),
-	}
-	opened, err := s.media.OpenSource(ctx, spec)
-	if err != nil {
-		return nil, &api.SourceError{Err: err}
-	}
-	if !c.Reconnect {
-		return opened, nil
-	}
-	again := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
-	return &persistent{first: opened, open: again, log: s.log}, nil
-}
-
-// checkOutputs refuses names that the workflow does not have.
-func checkOutputs(have []string, req api.SessionRequest) error {
-	given := func(names []string) []string {
-		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" })
-	}
-	data := given(req.DataOutput)
-	if !slices.Equal(data, []string{"*"}) {
-		if bad := slices.DeleteFunc(data, func(n string) bool { return slices.Contains(have, n) }); len(bad) > 0 {
-			return &api.ConfigurationError{Message: fmt.Sprintf("Invalid data_output fields: %s. Available workflow outputs: %s", pythonList(bad), pythonList(have))}
-		}
-	}
-	if stream := given(req.StreamOutput); len(stream) > 0 && !slices.Contains(have, stream[0]) {
-		return &api.ConfigurationError{Message: fmt.Sprintf("Invalid stream_output field: %s. Available workflow outputs: %s", pythonString(stream[0]), pythonList(have))}
-	}
-	return nil
-}
-
-// pythonList writes names as clients of Roboflow Inference read them in its
-// messages.
-func pythonList(names []string) string {
-	var quoted []string
-	for _, n := range names {
-		quoted = append(quoted, pythonString(n))
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
-}
-
-func pythonString(s string) string {
-	quote := "'"
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
-		quote = `"`
-	}
-	s = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s)
-	if quote == "'" {
-		s = strings.ReplaceAll(s, "'", `\'`)
-	}
-	return quote + s + quote
-}
-
-// workflowError puts what is wrong with a workflow into the form that clients
-// of Roboflow Inference know.
-func workflowError(err error) error {
-	var spec *workflow.SpecError
-	if !errors.As(err, &spec) {
-		var e *pipeline.Error
-		if errors.As(err, &e) {
-			return &api.WorkflowError{Type: "WorkflowError", Message: err.Error(), Context: "workflow_compilation | engine_initialisation", Inner: err.Error()}
-		}
-		return err
-	}
-	out := &api.WorkflowError{
-		Type: "WorkflowSyntaxError", Message: spec.Error(), Context: "workflow_compilation | specification_parsing", InnerType: "SpecError", Inner: spec.Faults[0].String(),
-	}
-	for _, f := range spec.Faults {
-		details := f.Text
-		if f.Hint != "" {
-			details += " (" + f.Hint + ")"
-		}
-		out.Blocks = append(out.Blocks, api.BlockError{BlockID: f.Step, BlockType: f.Type, BlockDetails: f.String(), PropertyName: f.Property, PropertyDetails: details})
-	}
-	return out
 }

@@ -6,8 +6,46 @@ import (
 	"log/slog"
 	"time"
 
+	"perch/cmd/internal/api"
+	"perch/gst"
 	"perch/pipeline"
 )
+
+// sessionSource returns the pictures that the device itself must get; nil when
+// the client brings them. It is open, or the request fails.
+func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (pipeline.Source, error) {
+	c := s.cfg.Sessions
+	kind, address := pipeline.SourceRTSP, req.RTSPURL
+	if address == "" {
+		kind, address = pipeline.SourceHTTP, req.MJPEGURL
+	}
+	if address == "" {
+		return nil, nil
+	}
+	trusted, err := false, error(nil)
+	if c.RTSPPlaceholder != "" && address == c.RTSPPlaceholder {
+		trusted, address = true, c.RTSPPlaceholderURL.Reveal()
+	} else if address, err = s.guard.Check(ctx, address); err != nil {
+		return nil, &api.ConfigurationError{Message: err.Error() + ". The device's administrator can allow it with sessions.allow_urls."}
+	}
+	pace := pipeline.Lossless
+	if req.Realtime {
+		pace = pipeline.Realtime
+	}
+	spec := gst.SourceSpec{
+		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted, MaxPixels: c.MaxPixels,
+		OpenTimeout: time.Duration(c.RTSPTimeout), StallTimeout: time.Duration(c.RTSPTimeout),
+	}
+	opened, err := s.media.OpenSource(ctx, spec)
+	if err != nil {
+		return nil, &api.SourceError{Err: err}
+	}
+	if !c.Reconnect {
+		return opened, nil
+	}
+	again := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
+	return &persistent{first: opened, open: again, log: s.log}, nil
+}
 
 // bounded ends a source whose pictures are larger than a session may have.
 type bounded struct {

@@ -112,7 +112,8 @@ func (a *appliance) stats() api.Stats {
 		Models: []api.ModelStats{{ID: "nanodet-plus-m-416", Pictures: 9, Batches: 5, Errors: 1, Busy: 1500 * time.Millisecond}},
 		MQTT:   api.MQTTStats{Connects: 2, Confirmed: 77, Waiting: 3}, Storage: api.StorageStats{Commits: 8, Results: 100},
 		Views: api.ViewStats{Accepted: a.views.Stats().Accepted}, Previews: []api.PreviewStats{{Camera: "yard", Encoders: 1, Shown: 4}},
-		Runs: map[pipeline.Reason]uint64{pipeline.EndOfStream: 6},
+		Sessions: api.SessionStats{Open: 2, Connected: 1, Full: 3, Messages: 40, Abandoned: 1, UploadsRefused: 5},
+		Runs:     map[pipeline.Reason]uint64{pipeline.EndOfStream: 6},
 	}
 }
 

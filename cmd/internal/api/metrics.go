@@ -47,6 +47,8 @@ type collector struct {
 	viewers, connected, offers, vanished                                     metric
 	sentUnits, skippedUnits, sentPackets, sentBytes, keyAsked                metric
 	prevEncoders, prevViewers, prevShown, prevDropped, prevLost, runsEnded   metric
+	sessions, sessConnected, sessOffers, sessVanished, sessFrames            metric
+	sessMessages, sessBytes, sessPictures, sessTrack, sessUploads, sessOdd   metric
 }
 
 func newCollector(s *Server) *collector {
@@ -99,6 +101,18 @@ func newCollector(s *Server) *collector {
 		sentBytes:    counter("viewer_bytes_sent", "RTP payload sent."),
 		keyAsked:     counter("viewer_key_requests", "Key frames that viewers asked for."),
 
+		sessions:      gauge("sessions", "Sessions of clients, connected or about to be."),
+		sessConnected: gauge("sessions_connected", "Connected sessions."),
+		sessOffers:    counter("session_offers", "Offers of sessions, by what became of them.", "outcome"),
+		sessVanished:  counter("sessions_vanished", "Sessions whose client never connected or fell silent."),
+		sessFrames:    counter("session_frames", "Frames processed for sessions."),
+		sessMessages:  counter("session_messages", "Results, by what became of them.", "outcome"),
+		sessBytes:     counter("session_bytes_sent", "Bytes of results sent."),
+		sessPictures:  counter("session_pictures", "Pictures to be sent back, by what became of them.", "outcome"),
+		sessTrack:     counter("session_track_pictures", "Encoded pictures of clients' tracks, by what became of them.", "outcome"),
+		sessUploads:   counter("session_uploads", "Uploads that ended, by what became of them.", "outcome"),
+		sessOdd:       counter("session_malformed_messages", "Messages of clients that were ignored."),
+
 		prevEncoders: gauge("preview_encoders", "Encoders that run for a camera's preview.", "camera"),
 		prevViewers:  gauge("preview_viewers", "Viewers of a camera's preview.", "camera"),
 		prevShown:    counter("preview_pictures", "Pictures handed to an encoder.", "camera"),
@@ -125,6 +139,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.models(put, st.Models, stats.Models)
 	c.parts(put, st, stats)
 	c.views(put, stats)
+	c.clients(put, stats.Sessions)
 }
 
 type putter func(m metric, v float64, labels ...string)
@@ -214,6 +229,28 @@ func (c *collector) views(put putter, stats Stats) {
 		put(c.prevDropped, float64(p.Dropped), p.Camera)
 		put(c.prevLost, float64(p.Lost), p.Camera)
 	}
+}
+
+func (c *collector) clients(put putter, s SessionStats) {
+	put(c.sessions, float64(s.Open))
+	put(c.sessConnected, float64(s.Connected))
+	put(c.sessOffers, float64(s.Accepted), "accepted")
+	put(c.sessOffers, float64(s.Rejected), "rejected")
+	put(c.sessOffers, float64(s.Full), "full")
+	put(c.sessVanished, float64(s.Vanished))
+	put(c.sessFrames, float64(s.Frames))
+	put(c.sessMessages, float64(s.Messages), "sent")
+	put(c.sessMessages, float64(s.Skipped), "skipped")
+	put(c.sessMessages, float64(s.Abandoned), "abandoned")
+	put(c.sessBytes, float64(s.Bytes))
+	put(c.sessPictures, float64(s.Pictures), "encoded")
+	put(c.sessPictures, float64(s.Unencoded), "lost")
+	put(c.sessTrack, float64(s.Received), "received")
+	put(c.sessTrack, float64(s.Damaged), "damaged")
+	put(c.sessTrack, float64(s.Overflowed), "overflowed")
+	put(c.sessUploads, float64(s.Uploads), "complete")
+	put(c.sessUploads, float64(s.UploadsRefused), "refused")
+	put(c.sessOdd, float64(s.MalformedMessages))
 }
 
 func truth(b bool) float64 {

@@ -271,6 +271,8 @@ func TestMetrics(t *testing.T) {
 		`perch_model_warmup_elapsed_seconds{model="nanodet-plus-m-416"} 95`, `perch_model_warmup_expected_seconds{model="nanodet-plus-m-416"} 300`,
 		`perch_model_busy_seconds_total{model="nanodet-plus-m-416"} 1.5`, `perch_storage_ok 1`, `perch_storage_results_total 100`,
 		`perch_mqtt_connected 1`, `perch_mqtt_confirmed_total 77`, `perch_mqtt_waiting 3`, `perch_viewer_offers_total{outcome="accepted"} 0`,
+		`perch_sessions 2`, `perch_sessions_connected 1`, `perch_session_offers_total{outcome="full"} 3`, `perch_session_messages_total{outcome="sent"} 40`,
+		`perch_session_messages_total{outcome="abandoned"} 1`, `perch_session_uploads_total{outcome="refused"} 5`,
 		`perch_preview_encoders{camera="yard"} 1`, `perch_runs_ended_total{reason="end_of_stream"} 6`, `go_goroutines `, `process_open_fds `,
 	} {
 		if !strings.Contains(body, "\n"+want) {

@@ -14,6 +14,7 @@ type Stats struct {
 	Storage  StorageStats
 	MQTT     MQTTStats
 	Views    ViewStats
+	Sessions SessionStats
 	Previews []PreviewStats
 	Runs     map[pipeline.Reason]uint64 // ended since start, by reason
 }
@@ -48,6 +49,17 @@ type ViewStats struct {
 	Viewers, Connected                       int
 	Accepted, Rejected, Full, Vanished       uint64
 	Units, Skipped, Packets, Bytes, KeyAsked uint64
+}
+
+// SessionStats are the counts of the sessions of clients.
+type SessionStats struct {
+	Open, Connected                            int
+	Accepted, Rejected, Full, Vanished         uint64
+	Frames                                     uint64 // shown to a session
+	Messages, Bytes, Skipped, Abandoned        uint64 // of results
+	Pictures, Unencoded                        uint64 // to be sent back
+	Received, Damaged, Overflowed              uint64 // of clients' tracks
+	Uploads, UploadsRefused, MalformedMessages uint64 // of clients
 }
 
 // PreviewStats are the counts of one camera's preview.
