@@ -140,6 +140,9 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 		return "", err
 	}
 	defer s.leave()
+	if err := s.webrtc.SessionRoom(); err != nil {
+		return "", err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(s.ctx, stop)()
@@ -175,6 +178,10 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 		Type: req.Offer.Type, SDP: req.Offer.SDP, ICEServers: iceServers(req.ICEServers), Realtime: req.Realtime,
 		StreamOutput: req.StreamOutput, DataOutput: req.DataOutput, DeclaredFPS: req.DeclaredFPS, Source: source,
 	})
+	switch pipeline.KindOf(err) {
+	case pipeline.BadInput, pipeline.Unsupported, pipeline.Refused:
+		return "", &api.ConfigurationError{Message: err.Error()} // the client's own offer, which it may read about
+	}
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"perch/cmd/internal/api"
@@ -22,18 +23,22 @@ func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (p
 	if address == "" {
 		return nil, nil
 	}
-	trusted, err := false, error(nil)
-	if c.RTSPPlaceholder != "" && address == c.RTSPPlaceholder {
-		trusted, address = true, c.RTSPPlaceholderURL.Reveal()
-	} else if address, err = s.guard.Check(ctx, address); err != nil {
-		return nil, &api.ConfigurationError{Message: err.Error() + ". The device's administrator can allow it with sessions.allow_urls."}
+	trusted, name := c.RTSPPlaceholder != "" && address == c.RTSPPlaceholder, "of the placeholder"
+	if trusted {
+		address = c.RTSPPlaceholderURL.Reveal()
+	} else {
+		pinned, err := s.guard.Check(ctx, address)
+		if err != nil {
+			return nil, &api.ConfigurationError{Message: err.Error() + ". The device's administrator can allow it with sessions.allow_urls."}
+		}
+		name, address = hostOf(address), pinned
 	}
 	pace := pipeline.Lossless
 	if req.Realtime {
 		pace = pipeline.Realtime
 	}
 	spec := gst.SourceSpec{
-		Kind: kind, Name: "session", URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted, MaxPixels: c.MaxPixels,
+		Kind: kind, Name: name, URL: address, Transport: gst.TransportTCP, Pace: pace, RealTime: true, NoRedirect: !trusted, MaxPixels: c.MaxPixels,
 		OpenTimeout: time.Duration(c.RTSPTimeout), StallTimeout: time.Duration(c.RTSPTimeout),
 	}
 	opened, err := s.media.OpenSource(ctx, spec)
@@ -45,6 +50,15 @@ func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (p
 	}
 	again := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
 	return &persistent{first: opened, open: again, log: s.log}, nil
+}
+
+// hostOf names a camera by its address, without user, password and path.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "of the client"
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // bounded ends a source whose pictures are larger than a session may have.

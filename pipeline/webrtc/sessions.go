@@ -162,9 +162,31 @@ func (s *Server) place(v *Session) (idle *Session, err error) {
 			return o, nil
 		}
 	}
+	return nil, s.full()
+}
+
+// full counts a refusal and returns it.
+func (s *Server) full() error {
 	s.sessions.count.full.Add(1)
-	return nil, &pipeline.Error{Op: "open session", Kind: pipeline.Busy, Err: fmt.Errorf("all %d places for sessions are taken", n),
+	return &pipeline.Error{Op: "open session", Kind: pipeline.Busy, Err: fmt.Errorf("all %d places for sessions are taken", s.opts.Sessions.MaxSessions),
 		Hint: "close another session, or raise the limit on sessions in the configuration"}
+}
+
+// SessionRoom is for callers with work to do before [Server.OpenSession]: it
+// returns the error of Kind Busy with which that would refuse at this moment, or
+// nil.
+func (s *Server) SessionRoom() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sessions.open) < s.opts.Sessions.MaxSessions {
+		return nil
+	}
+	for o := range s.sessions.open {
+		if o.finished.Load() {
+			return nil
+		}
+	}
+	return s.full()
 }
 
 func (s *Server) unregister(v *Session) {
