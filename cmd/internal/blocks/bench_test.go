@@ -34,7 +34,9 @@ func crowd(n int) *workflow.Manifest {
 		Type: "roboflow_core/roboflow_object_detection_model@v1", Aliases: []string{"ObjectDetectionModel"},
 		Fields:  []workflow.Field{{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}}},
 		Outputs: []workflow.Output{{Name: "predictions", Kinds: []workflow.Kind{workflow.ObjectDetections}}},
-		New:     func(p *workflow.Params) (workflow.Block, error) { return &crowdBlock{image: p.In("image"), frames: frames}, nil },
+		New: func(p *workflow.Params) (workflow.Block, error) {
+			return &crowdBlock{image: p.In("image"), frames: frames}, nil
+		},
 	}
 }
 
