@@ -14,10 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"perch/cmd/internal/models"
+	"perch/cmd/internal/blocks"
 	"perch/pipeline"
 	"perch/pipeline/infer"
 	"perch/pipeline/model"
+	"perch/pipeline/workflow"
 )
 
 func newModel(g *globals) *cobra.Command {
@@ -192,9 +193,8 @@ func newModelRemove(g *globals) *cobra.Command {
 }
 
 func newModelTest(g *globals) *cobra.Command {
-	var id string
 	var asJSON bool
-	var d models.Detect
+	var s blocks.Short
 	cmd := &cobra.Command{
 		Use:   "test IMAGE...",
 		Short: "Run a model on pictures and print what it finds",
@@ -208,14 +208,14 @@ func newModelTest(g *globals) *cobra.Command {
 			if err := p.openMedia(); err != nil {
 				return err
 			}
-			if id == "" {
-				id = p.cfg.Models.Default
+			if s.Model == "" {
+				s.Model = p.cfg.Models.Default
 			}
-			l, err := p.models.Load(cmd.Context(), id)
+			w, err := p.shortPlan(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
-			t := &modelTest{parts: p, loaded: l, detect: d, out: cmd.OutOrStdout(), json: asJSON}
+			t := &modelTest{parts: p, plan: w, out: cmd.OutOrStdout(), json: asJSON}
 			var errs []error
 			for _, path := range args {
 				errs = append(errs, t.picture(cmd.Context(), path))
@@ -224,20 +224,19 @@ func newModelTest(g *globals) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&id, "model", "", "`id` of the model (default: models.default)")
+	f.StringVar(&s.Model, "model", "", "`id` of the model (default: models.default)")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object a picture")
-	f.Float64Var(&d.Confidence, "confidence", 0, "smallest score that counts (default: the model's own)")
-	f.Float64Var(&d.IoU, "iou", 0, "boxes of a class that overlap more are one (default: the model's own)")
-	f.StringSliceVar(&d.Classes, "classes", nil, "only these classes (default: all)")
+	f.Float64Var(&s.Confidence, "confidence", 0, "smallest score that counts (default: the model's own)")
+	f.Float64Var(&s.IoU, "iou", 0, "boxes of a class that overlap more are one (default: the model's own)")
+	f.StringSliceVar(&s.Classes, "classes", nil, "only these classes (default: all)")
 	return cmd
 }
 
 type modelTest struct {
 	*parts
-	loaded *models.Loaded
-	detect models.Detect
-	out    io.Writer
-	json   bool
+	plan *plan
+	out  io.Writer
+	json bool
 }
 
 // found is one detection as perch model test --json prints it, which is also
@@ -254,23 +253,19 @@ func (t *modelTest) picture(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	engine, err := t.loaded.Engine(t.detect)
+	engine, err := t.plan.graph.Bind(t.env("", ""), workflow.Options{Name: t.plan.name})
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
 	start := time.Now()
-	work, err := engine.Begin(ctx, still{pic: pic, seq: 1})
+	r, err := runFrame(ctx, engine, pic, 0)
 	if err != nil {
-		return err
-	}
-	var r pipeline.Result
-	if err := work.Finish(ctx, &r); err != nil {
 		return err
 	}
 	if !t.json {
 		fmt.Fprintf(t.out, "%s: %dx%d, %d found in %.1f ms on %s\n", path, pic.Width, pic.Height, len(r.Detections),
-			time.Since(start).Seconds()*1000, t.loaded.ID.Provider)
+			time.Since(start).Seconds()*1000, engine.About().Models[0].Provider)
 		w := tabwriter.NewWriter(t.out, 0, 8, 2, ' ', 0)
 		for _, d := range r.Detections {
 			fmt.Fprintf(w, "  %s\t%.3f\t%.1f,%.1f to %.1f,%.1f\n", d.Label, d.Score, d.Box.X0, d.Box.Y0, d.Box.X1, d.Box.Y1)

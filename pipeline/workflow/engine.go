@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"perch/pipeline"
@@ -14,7 +15,8 @@ type Engine struct {
 	graph  *Graph
 	env    *Env
 	opts   Options
-	about  pipeline.EngineInfo
+	about  pipeline.EngineInfo // but for its models
+	models []func() pipeline.ModelID
 	units  []*unit
 	cols   []column
 	groups []group
@@ -79,8 +81,18 @@ type work struct {
 	call       Call
 }
 
-// About implements [pipeline.Engine].
-func (e *Engine) About() pipeline.EngineInfo { return e.about }
+// About implements [pipeline.Engine]. Each model is named once, with the
+// provider that it runs on now.
+func (e *Engine) About() pipeline.EngineInfo {
+	about := e.about
+	about.Models = []pipeline.ModelID{}
+	for _, ask := range e.models {
+		if m := ask(); !slices.Contains(about.Models, m) {
+			about.Models = append(about.Models, m)
+		}
+	}
+	return about
+}
 
 // Opened implements [pipeline.Engine].
 func (e *Engine) Opened(info pipeline.StreamInfo) { e.stream = info }

@@ -104,7 +104,7 @@ type Params struct {
 	ins      []source
 	first    []int // of each field, its first input
 	targets  []Target
-	models   []pipeline.ModelID
+	models   []func() pipeline.ModelID
 	labels   []string
 }
 
@@ -230,8 +230,9 @@ func (p *Params) ConstOf(in In) (Value, bool) {
 	return s.con, s.known
 }
 
-// Uses says that the step runs a model.
-func (p *Params) Uses(m pipeline.ModelID, labels []string) {
+// Uses says that the step runs a model. m is asked for it whenever somebody
+// wants to know, since a model may move to a better provider.
+func (p *Params) Uses(m func() pipeline.ModelID, labels []string) {
 	p.models = append(p.models, m)
 	if p.labels == nil {
 		p.labels = labels

@@ -5,14 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"perch/gst"
 	"perch/pipeline"
-	"perch/pipeline/pipelinetest"
 )
 
 // registry is one for all tests: ONNX Runtime exists once in a process.
@@ -88,92 +85,53 @@ func (p *picker) PutFrame(_ context.Context, f pipeline.Frame) {
 	f.Release()
 }
 
-func find(t *testing.T, e pipeline.Engine, pic pipeline.Picture, seq int) *pipeline.Result {
+// find runs a picture through the model.
+func find(t *testing.T, r *Runner, pic pipeline.Picture, classes ...int) ([]pipeline.Detection, Took) {
 	t.Helper()
-	f := pipelinetest.NewFrame(pic, uint64(seq), time.Duration(seq)*100*time.Millisecond, nil)
-	defer f.Release()
-	w, err := e.Begin(t.Context(), f)
+	params := r.loaded.Model.Params()
+	params.Classes = classes
+	p, err := r.Begin(t.Context(), pic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &pipeline.Result{Frame: f.Info()}
-	if err := w.Finish(t.Context(), r); err != nil {
+	found, err := p.Finish(t.Context(), params, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return found, p.Took()
 }
 
-func TestEngineFindsAndFollowsPeople(t *testing.T) {
+func TestPeopleAreFound(t *testing.T) {
 	l, pic := load(t), street(t)
-	e, err := l.Engine(Detect{Classes: []string{"person"}, Track: true})
-	if err != nil {
-		t.Fatal(err)
+	found, took := find(t, l.NewRunner(), pic, 0)
+	if len(found) < 3 {
+		t.Fatalf("%d people in the street", len(found))
 	}
-	defer e.Close()
-	e.Opened(pipeline.StreamInfo{FPS: 10})
-	first, second := find(t, e, pic, 1), find(t, e, pic, 2)
-	if len(first.Detections) < 3 || len(second.Detections) != len(first.Detections) {
-		t.Fatalf("%d and %d people in the same street", len(first.Detections), len(second.Detections))
-	}
-	for i, d := range second.Detections {
-		if d.Label != "person" || d.Track == 0 || d.Box.X1 <= d.Box.X0 || d.Box.Y1 > float32(pic.Height) {
+	for _, d := range found {
+		if d.Label != "person" || d.Box.X1 <= d.Box.X0 || d.Box.Y1 > float32(pic.Height) {
 			t.Errorf("%+v", d)
 		}
-		if d.Track != first.Detections[i].Track {
-			t.Errorf("the same person is %d and then %d", first.Detections[i].Track, d.Track)
-		}
 	}
-	for _, s := range []pipeline.Stage{pipeline.StagePreprocess, pipeline.StageInference, pipeline.StagePostprocess} {
-		if first.Took[s] <= 0 {
-			t.Errorf("stage %v was not timed", s)
-		}
+	if took.Prepare <= 0 || took.Infer <= 0 || took.Decode <= 0 {
+		t.Errorf("a stage was not timed: %+v", took)
+	}
+	if now := l.Now(); now.ID != l.ID.ID || now.Provider != l.Session.Provider().Name {
+		t.Errorf("the model is now %+v", now)
 	}
 }
 
-func TestWithoutModelReplaysTheFirstFrame(t *testing.T) {
+func TestReplayingGivesTheFirstPicturesOutputs(t *testing.T) {
 	l, pic := load(t), street(t)
-	e, err := l.Engine(Detect{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e = WithoutModel(e)
+	r := l.Replaying().NewRunner()
 	before := l.Session.Stats().Frames
-	want := find(t, e, pic, 1)
-	for seq := 2; seq < 6; seq++ {
-		if got := find(t, e, pic, seq); len(got.Detections) != len(want.Detections) || got.Detections[0].Box != want.Detections[0].Box {
-			t.Errorf("frame %d: %d detections, want %d", seq, len(got.Detections), len(want.Detections))
+	want, _ := find(t, r, pic)
+	for n := 2; n < 6; n++ {
+		if got, _ := find(t, r, pic); len(got) != len(want) || got[0].Box != want[0].Box {
+			t.Errorf("picture %d: %d detections, want %d", n, len(got), len(want))
 		}
 	}
 	if n := l.Session.Stats().Frames - before; n != 1 {
 		t.Errorf("the model ran %d times", n)
-	}
-}
-
-func TestEngineRefusesWhatTheModelDoesNotKnow(t *testing.T) {
-	_, err := load(t).Engine(Detect{Classes: []string{"person", "unicorn"}})
-	if pipeline.KindOf(err) != pipeline.BadConfig || !strings.Contains(err.Error(), "unicorn") || !strings.Contains(err.Error(), "bicycle") {
-		t.Errorf("%v: does not name the class and what there is", err)
-	}
-}
-
-// What is looked for is part of a workflow's digest, and nothing else is.
-func TestWorkflowDigest(t *testing.T) {
-	l := load(t)
-	digest := func(d Detect) string {
-		e, err := l.Engine(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return e.About().Workflow.Digest
-	}
-	base := digest(Detect{})
-	if digest(Detect{}) != base {
-		t.Error("the same workflow has two digests")
-	}
-	for _, d := range []Detect{{Confidence: 0.9}, {IoU: 0.9}, {Classes: []string{"car"}}, {Track: true}} {
-		if digest(d) == base {
-			t.Errorf("%+v has the digest of the default", d)
-		}
 	}
 }
 

@@ -14,6 +14,14 @@ import (
 // [Pending.Classify].
 func (l *Loaded) Task() model.Task { return l.Model.Task() }
 
+// Now names the model with the provider that it runs on at this moment; the
+// model may have moved since it was loaded.
+func (l *Loaded) Now() pipeline.ModelID {
+	id := l.ID
+	id.Provider = l.Session.Provider().Name
+	return id
+}
+
 // A Runner takes the pictures of one run through a model: whole frames, or any
 // number of crops of them. Several may be open at once; those that wait at the
 // same moment run together where the model's batch dimension allows it. It

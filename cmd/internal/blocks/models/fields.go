@@ -117,7 +117,7 @@ func newRunner(m Models, p *workflow.Params, version int, tasks ...model.Task) (
 	if err != nil {
 		return nil, err
 	}
-	p.Uses(loaded.ID, loaded.Model.Labels())
+	p.Uses(loaded.Now, loaded.Model.Labels())
 	r.params = loaded.Model.Params()
 	r.run = loaded.NewRunner()
 	if r.params.Classes, err = classes(p, manifest); err != nil {
