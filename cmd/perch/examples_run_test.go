@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// The examples that write, on six black frames and 54 of the sample.
+// The examples that write, on six black frames and thirty of the sample.
 func TestExamplesThatWrite(t *testing.T) {
 	need(t, "PERCH_ORT_LIB", "PERCH_TEST_CLIP")
 	s := newStage(t, "")
-	s.film(t, 6, 54)
+	s.film(t, 6, 30)
 	best := func(more map[string]any) map[string]any { // what nanodet-416's manifest recommends
 		o := map[string]any{"score": 0.5}
 		for k, v := range more {
@@ -133,7 +133,7 @@ func (s *stage) writesAggregates(t *testing.T, options map[string]any) {
 	if len(reports) != 1 {
 		t.Fatalf("%d reports", len(reports))
 	}
-	if got := table(t, reports[0]); fmt.Sprint(got) != fmt.Sprint(rows) || len(rows) != 11 {
+	if got := table(t, reports[0]); fmt.Sprint(got) != fmt.Sprint(rows) || len(rows) != 7 {
 		t.Errorf("the report has %v\nexpected %v", got, rows)
 	}
 	files := s.written(t, "sums", "prediction_*.json")

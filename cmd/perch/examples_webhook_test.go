@@ -82,13 +82,13 @@ func (s *stage) reports(t *testing.T, in []*image.YCbCr) {
 	server := httptest.NewServer(r)
 	defer server.Close()
 	// The example's server is at port 9999, and it reports after 30 seconds.
-	file := s.variant(t, "06_webhook_report", "http://127.0.0.1:9999", server.URL, `"interval": 30`, `"interval": 10`)
+	file := s.variant(t, "06_webhook_report", "http://127.0.0.1:9999", server.URL, `"interval": 30`, `"interval": 5`)
 	want := expect[crossed](t, s, "crossings", map[string]any{"score": 0.2, "label": "person", "fps": rate, "line": json.RawMessage(line), "corners": true})
 	found := expect[[][]object](t, s, "objects", map[string]any{"score": 0.2, "label": "person"})
 	out := filepath.Join(s.dir, "06.mp4")
 	run, frames := s.process(t, file, "--param", "line="+line, "--param", "query_parameter=gate 7&x", "--out", out)
 	s.crossings(t, run.Run, followed(t, want.Frames, frames), want)
-	at := want.Counts[10*rate] // an interval that began with frame 1, at a tenth of a second, is over with frame 101
+	at := want.Counts[5*rate] // an interval that began with frame 1, at a tenth of a second, is over with frame 51
 	if at[1] == 0 {
 		t.Error("nobody has gone out")
 	}
@@ -134,7 +134,7 @@ func (s *stage) reports(t *testing.T, in []*image.YCbCr) {
 	if n := got["POST /data-sink/active-learning"]; n < 1 || n > most || len(got) != 7 {
 		t.Errorf("requests: %v, expected 1 to %d", got, most)
 	}
-	s.drawn(t, in, s.pictures(t, out, 768, 576, len(in)), want.Frames, look{beside: []image.Rectangle{image.Rect(296, 0, 305, 576), image.Rect(200, 0, 400, 30)}})
+	s.drawn(t, in, s.pictures(t, out, 768, 576, len(in)), want.Frames, look{beside: []image.Rectangle{image.Rect(646, 0, 655, 576), image.Rect(550, 0, 768, 30)}})
 }
 
 // samePicture checks that a JPEG shows a frame.

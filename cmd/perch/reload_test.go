@@ -33,7 +33,7 @@ func TestCamerasWithWorkflowsAndReloads(t *testing.T) {
 	need(t, "PERCH_ORT_LIB", "PERCH_TEST_CLIP")
 	t.Parallel()
 	dir, addr := t.TempDir(), freePort(t)
-	clip := sample(t, filepath.Join(dir, "street.mp4"), 110)
+	clip := sample(t, filepath.Join(dir, "street.mp4"), 66)
 	example, err := os.ReadFile(example("01_line_counter"))
 	if err != nil {
 		t.Fatal(err)
