@@ -102,6 +102,8 @@ type guest struct {
 	ready   chan struct{} // closed when upload is open
 	shut    chan struct{} // closed when control is closed
 	hear    chan struct{} // read before each message when the guest is deaf
+	gone    chan struct{} // closed when the guest leaves
+	left    sync.Once
 
 	results chan result
 	mu      sync.Mutex
@@ -117,8 +119,8 @@ func (d *daemon) guest(t *testing.T, video string, deaf bool) *guest {
 		t.Fatal(err)
 	}
 	g := &guest{
-		t: t, d: d, pc: pc, open: make(chan struct{}), ready: make(chan struct{}), shut: make(chan struct{}), hear: make(chan struct{}),
-		results: make(chan result, 1<<14), stamps: map[uint32]bool{},
+		t: t, d: d, pc: pc, open: make(chan struct{}), ready: make(chan struct{}), shut: make(chan struct{}), hear: make(chan struct{}), gone: make(chan struct{}),
+		results: make(chan result), stamps: map[uint32]bool{},
 	}
 	if !deaf {
 		close(g.hear)
@@ -181,7 +183,11 @@ func (g *guest) pictures() []int64 {
 func (g *guest) listen() func(pion.DataChannelMessage) {
 	var body []byte
 	return func(m pion.DataChannelMessage) {
-		<-g.hear
+		select {
+		case <-g.hear:
+		case <-g.gone:
+			return
+		}
 		if m.IsString || len(m.Data) < 12 {
 			g.t.Errorf("a message of %d bytes, text: %v", len(m.Data), m.IsString)
 			return
@@ -198,7 +204,10 @@ func (g *guest) listen() func(pion.DataChannelMessage) {
 		if err := json.Unmarshal(body, &r); err != nil {
 			g.t.Errorf("message %d: %v", r.id, err)
 		}
-		g.results <- r
+		select {
+		case g.results <- r:
+		case <-g.gone:
+		}
 	}
 }
 
@@ -312,11 +321,7 @@ func (g *guest) all(each func(result)) (frames []result, last result) {
 
 // leave closes the connection.
 func (g *guest) leave() {
-	select {
-	case <-g.hear:
-	default:
-		close(g.hear)
-	}
+	g.left.Do(func() { close(g.gone) })
 	_ = g.pc.GracefulClose() // what it says of a connection that is gone is no news
 }
 
