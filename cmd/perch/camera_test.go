@@ -27,6 +27,7 @@ type rtspCamera struct {
 	units          [][][]byte // NAL units by picture
 
 	server *gortsplib.Server
+	ready  chan struct{} // closed when stream can be asked for
 	stream *gortsplib.ServerStream
 	video  *description.Media
 	format *format.H264
@@ -68,6 +69,7 @@ func newRTSPCamera(t *testing.T, password string) *rtspCamera {
 func (c *rtspCamera) plug(t *testing.T) {
 	t.Helper()
 	c.video = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{c.format}}
+	c.ready = make(chan struct{})
 	c.server = &gortsplib.Server{Handler: c, RTSPAddress: c.addr}
 	if err := c.server.Start(); err != nil {
 		t.Fatal(err)
@@ -76,6 +78,7 @@ func (c *rtspCamera) plug(t *testing.T) {
 	if err := c.stream.Initialize(); err != nil {
 		t.Fatal(err)
 	}
+	close(c.ready)
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
 	enc, err := c.format.CreateEncoder()
@@ -119,10 +122,12 @@ func (c *rtspCamera) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*bas
 	if c.password != "" && !ctx.Conn.VerifyCredentials(ctx.Request, "viewer", c.password) {
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
+	<-c.ready
 	return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
 }
 
 func (c *rtspCamera) OnSetup(*gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	<-c.ready
 	return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
 }
 
