@@ -147,7 +147,7 @@ func TestManySessionsLeaveNothing(t *testing.T) {
 	if code := d.stop(t); code != exitOK {
 		t.Errorf("exit status %d\n%s", code, d.log)
 	}
-	if list := endedRuns(t, dir); len(list) != n+6 {
+	if list := endedRuns(t, dir); len(list) != min(n+6, 100) { // a page of the list
 		t.Errorf("%d runs", len(list))
 	}
 }
