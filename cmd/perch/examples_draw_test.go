@@ -97,20 +97,24 @@ func around(o object) image.Rectangle {
 	return r
 }
 
-// hasBox reports whether the objects of a frame have boxes: the edges have the
-// colour of the palette, or else that of the frame.
-func (s *stage) hasBox(in, got *image.YCbCr, objects []object) bool {
-	drawn, plain := 0, 0
-	for _, o := range objects {
-		if r, ok := edge(o, objects, nil); ok {
-			if d := mean(got, r); distance(d, palette(o.Class)) < distance(d, mean(in, r)) {
-				drawn++
-			} else {
-				plain++
+// hasBoxes reports whether a picture has boxes that the frame has not: many
+// samples took a colour of the palette. It asks for no object's place, so a
+// detection that another processor's arithmetic moves by a sample changes nothing.
+func hasBoxes(in, got *image.YCbCr) bool {
+	const least = 150 // samples of every fourth: a person has hundreds, an encoder alone leaves none
+	n := 0
+	for y := 0; y < in.Rect.Dy(); y += 2 {
+		for x := 0; x < in.Rect.Dx(); x += 2 {
+			at := image.Rect(x, y, x+1, y+1)
+			was, is := mean(in, at), mean(got, at)
+			for _, class := range []int{0, 2} {
+				if p := palette(class); distance(is, p) < 45 && distance(was, p) > 75 {
+					n++
+				}
 			}
 		}
 	}
-	return drawn > plain
+	return n >= least
 }
 
 // veiled is a colour below three tenths of #5bb573, which lines and zones have.
@@ -189,7 +193,8 @@ func (s *stage) drawn(t *testing.T, in, got []*image.YCbCr, want [][]object, l l
 				t.Errorf("frame %d: the box of %+v is %.0f, not %.0f", i+1, o, is, should)
 			}
 			inside := image.Rect(int(o.Box[0])+4, int(o.Box[1])+4, int(o.Box[2])-3, int(o.Box[3])-3)
-			if d := l.unlike(in[i], got[i], inside, nothing); d > 10 {
+			other := slices.ContainsFunc(want[i], func(q object) bool { return q != o && inside.Overlaps(around(q)) })
+			if d := l.unlike(in[i], got[i], inside, nothing); !other && d > 10 {
 				t.Errorf("frame %d: inside of %+v something is drawn: %.1f", i+1, o, d)
 			}
 			// The label's plate ends at the box's upper left corner.

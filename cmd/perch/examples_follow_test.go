@@ -161,7 +161,7 @@ func (s *stage) drawsNowAndThen(t *testing.T, in []*image.YCbCr) {
 			got := s.pictures(t, out, 768, 576, 0)
 			var drawn []int
 			for i := range got {
-				if i < len(in) && s.hasBox(in[i], got[i], found[i]) {
+				if i < len(in) && hasBoxes(in[i], got[i]) {
 					drawn = append(drawn, i+1)
 				}
 			}
