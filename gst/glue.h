@@ -35,13 +35,14 @@ void perch_prefer(const char *factory);
 // strict: a wanted decoder is used or nothing is.
 perch_tap *perch_tap_new(gboolean live, gboolean strict, const char *decoder_settings);
 void perch_tap_want(perch_tap *tap, int codec, const char *factory);
-void perch_tap_download(perch_tap *tap, const char *feature, const char *description);
+void perch_tap_download(perch_tap *tap, const char *feature, const char *description, int best_scaling);
 void perch_tap_found(perch_tap *tap, perch_found *out);
 void perch_found_clear(perch_found *f);
 void perch_tap_unref(perch_tap *tap);
 void perch_tap_bound(perch_tap *tap, guint64 max_pixels);
 void perch_tap_stay(perch_tap *tap, GstElement *src);
 void perch_tap_attach(perch_tap *tap, GstElement *pipeline);
+void perch_scale(GstElement *pipeline, int width, int height);
 
 // A sink hands out the pictures of an appsink.
 typedef struct {

@@ -10,7 +10,7 @@ import (
 
 // PlatformInfo says what this machine's GStreamer does with what.
 type PlatformInfo struct {
-	Name string    // "jetson", "nvidia" or "software"
+	Name string    // "jetson", "nvidia", "software" or "rehearsal"
 	Why  string    // what it was recognised by
 	Jobs []JobInfo // in the order of the table
 }
@@ -60,16 +60,25 @@ type job struct {
 type platform struct {
 	name, why string
 	jobs      []job
-	// Decoders whose pictures lie in memory of their own are left through
-	// this bin.
+	// Decoders whose pictures lie in memory of their own are left through this
+	// bin. If it scales, it has the elements "scaler" and, behind it, a capsfilter
+	// "size".
 	downloadFeature, download string
+	scales                    bool
 }
 
 const (
 	jetson   = "jetson"
 	nvidia   = "nvidia"
 	software = "software"
+	// rehearsal is software, with a scaler where a Jetson has one: what shrinks
+	// pictures there can be tried on any machine. It is chosen by name only.
+	rehearsal = "rehearsal"
 )
+
+// bestScaling is nvvidconv's "Nicest". Its own choice leaves samples out, which
+// small objects do not survive. A scaler without that property goes on as it is.
+const bestScaling = 5
 
 // choosePlatform finds out where we are and who is there.
 func choosePlatform(o Options, reg elements) (*platform, error) {
@@ -79,7 +88,7 @@ func choosePlatform(o Options, reg elements) (*platform, error) {
 	}
 	p, ok := platformTable(name)
 	if !ok {
-		return nil, &pipeline.Error{Op: "choose platform", On: o.Platform, Kind: pipeline.BadConfig, Err: fmt.Errorf("unknown platform"), Hint: "known are jetson, nvidia and software"}
+		return nil, &pipeline.Error{Op: "choose platform", On: o.Platform, Kind: pipeline.BadConfig, Err: fmt.Errorf("unknown platform"), Hint: "known are jetson, nvidia, software and rehearsal"}
 	}
 	p.why = why
 	for i := range p.jobs {

@@ -31,7 +31,7 @@ func platformTable(name string) (*platform, bool) {
 	var csi []candidate
 	switch name {
 	case jetson:
-		p.downloadFeature, p.download = "memory:NVMM", "nvvidconv ! video/x-raw,format=NV12"
+		p.downloadFeature, p.download, p.scales = "memory:NVMM", "nvvidconv name=scaler ! capsfilter name=size caps=video/x-raw,format=NV12", true
 		decode = decodeJetson
 		// Orin Nano has the element and no encoder behind it.
 		encode = []candidate{{element: "nvv4l2h264enc", pkg: pkgJetson, hardware: true, devices: []string{"/dev/v4l2-nvenc", "/dev/nvhost-msenc"}}}
@@ -41,8 +41,11 @@ func platformTable(name string) (*platform, bool) {
 		decode = decodeNVIDIA
 		// Data centre cards decode and do not encode.
 		encode = []candidate{{element: "nvh264enc", pkg: pkgBad, hardware: true, optional: true}}
-	case software:
+	case software, rehearsal:
 		decode = func(codec) []candidate { return nil }
+		if name == rehearsal {
+			p.downloadFeature, p.download, p.scales = "memory:SystemMemory", "videoscale name=scaler ! capsfilter name=size caps=video/x-raw", true
+		}
 	default:
 		return nil, false
 	}

@@ -130,7 +130,7 @@ func TestCameraPlans(t *testing.T) {
 		return p
 	}
 	csi := plan(nano, SourceSpec{Kind: pipeline.SourceCSI, Device: "1", Width: 1920, Height: 1080, FPS: 30})
-	want := "nvarguscamerasrc name=src ! video/x-raw(memory:NVMM),width=1920,height=1080,framerate=30/1 ! nvvidconv ! video/x-raw,format=NV12 ! videoconvert name=head"
+	want := "nvarguscamerasrc name=src ! video/x-raw(memory:NVMM),width=1920,height=1080,framerate=30/1 ! nvvidconv name=scaler ! capsfilter name=size caps=video/x-raw,format=NV12 ! videoconvert name=head"
 	if !strings.HasPrefix(csi.launch, want) {
 		t.Errorf("got  %s\nwant %s", csi.launch, want)
 	}

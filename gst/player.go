@@ -237,7 +237,7 @@ func (p *player) newTap(t tapSpec) {
 		defer free1()
 		download, free2 := text(t.download)
 		defer free2()
-		C.perch_tap_download(p.tap, feature, download)
+		C.perch_tap_download(p.tap, feature, download, bestScaling)
 	}
 	C.perch_tap_bound(p.tap, C.guint64(t.maxPixels))
 	C.perch_tap_attach(p.tap, p.native())

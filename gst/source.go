@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-gst/go-gst/gst"
@@ -21,6 +22,7 @@ type source struct {
 	log   *slog.Logger
 
 	format string // caps that pictures must have; "" takes them as they come
+	want   atomic.Pointer[pipeline.Size]
 }
 
 // NewSource checks spec and returns its source; nothing is opened until Run.
@@ -134,6 +136,7 @@ type attempt struct {
 	sink   sink
 	failed failure
 
+	scaled   scaled
 	base     time.Duration // live: time stamp of this attempt's first frame
 	frames   uint64
 	warnings int
@@ -267,6 +270,9 @@ func (a *attempt) drain() {
 
 // deliver gives p its place in the stream and hands it over.
 func (a *attempt) deliver(ctx context.Context, p *pulled) {
+	if a.media.platform.scales {
+		a.scale(p)
+	}
 	if p.fps > 0 && p.fps < 1000 {
 		a.step = time.Duration(float64(time.Second) / p.fps)
 	}

@@ -3,7 +3,7 @@ package pipeline
 import "context"
 
 // An Engine says what pictures show: a compiled workflow for one run. Its
-// methods are called from one goroutine.
+// methods are called from one goroutine. An engine may also be a [Sampler].
 type Engine interface {
 	About() EngineInfo
 	// Opened says what the source is; it is called once, before the first Begin.
@@ -29,7 +29,8 @@ type EngineInfo struct {
 	Labels   []string // class names by index
 }
 
-// A Viewer is shown each finished frame while it is still on loan.
+// A Viewer is shown each finished frame while it is still on loan. It may also
+// be a [Dozer].
 type Viewer interface {
 	Show(f Frame, r *Result) error
 }

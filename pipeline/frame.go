@@ -91,7 +91,7 @@ func (p Picture) Check() error {
 // Release exactly once; the last call gives the memory back. Misuse panics.
 type Frame interface {
 	Info() FrameInfo
-	Picture() Picture // read only; valid until the last Release
+	Picture() Picture // read only; valid until the last Release; may be shrunk, see Scaler
 	Retain() Frame    // adds a holder and returns the same frame
 	Release()
 }
@@ -101,7 +101,7 @@ type FrameInfo struct {
 	Seq           uint64        // 1 for the first frame of a source; strictly increasing
 	PTS           time.Duration // presentation time from the start of the source
 	Wall          time.Time     // when the frame reached Perch
-	Width, Height int           // pixels, after rotation has been applied
+	Width, Height int           // pixels of the frame, after rotation has been applied
 }
 
 // An AccessUnit is one encoded picture (H.264: Annex B with parameter sets

@@ -73,7 +73,7 @@ func NewPreview(opt PreviewOptions, open OpenEncoder, drawer Drawer, log *slog.L
 
 // Show implements [Viewer]. It never blocks: the newest picture wins.
 func (p *Preview) Show(f Frame, r *Result) error {
-	if p.viewers.Load() == 0 {
+	if p.Dozing() || !Whole(f) {
 		return nil
 	}
 	next := &shown{f.Retain(), r.Detections}
@@ -92,6 +92,9 @@ func (p *Preview) Show(f Frame, r *Result) error {
 	signal(p.wake)
 	return nil
 }
+
+// Dozing implements [Dozer]: nobody is watching.
+func (p *Preview) Dozing() bool { return p.viewers.Load() == 0 }
 
 // Stats returns a copy of the accounts.
 func (p *Preview) Stats() PreviewStats {

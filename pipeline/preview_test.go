@@ -217,3 +217,43 @@ func TestViewersLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%d goroutines before, %d after", before, after)
 	}
 }
+
+// A viewer that comes while pictures are shrunk waits for whole ones.
+func TestPreviewPassesShrunkenPicturesOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		enc := &encoders{}
+		p := pipeline.NewPreview(pipeline.PreviewOptions{Codecs: []pipeline.Codec{pipeline.CodecH264}}, enc.open, marker{}, quiet)
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() { p.Run(ctx) })
+		if !p.Dozing() {
+			t.Error("it looks, and nobody watches")
+		}
+		src := &pipelinetest.Source{N: 30, Every: 100 * time.Millisecond}
+		run := newRun(src, sampling{&pipelinetest.Engine{}, pipeline.Size{Width: 16, Height: 12}}, &pipelinetest.Recorder{}, pipeline.Realtime)
+		var watch pipeline.Watch
+		run.Viewers = []pipeline.Viewer{p}
+		run.OnFrame = func(r *pipeline.Result) {
+			if r.Frame.Seq != 10 {
+				return
+			}
+			if src.Wanted() == (pipeline.Size{}) {
+				t.Error("pictures are whole, and nobody watches")
+			}
+			var err error
+			if watch, err = p.Watch(pipeline.CodecH264); err != nil || p.Dozing() {
+				t.Errorf("a viewer came: %v, dozing %v", err, p.Dozing())
+			}
+		}
+		if _, err := run.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(enc.opened) != 1 || enc.opened[0].spec.Width != 64 || enc.opened[0].spec.Height != 48 {
+			t.Errorf("%d encoders: %+v", len(enc.opened), enc.opened)
+		}
+		watch.Close()
+		cancel()
+		wg.Wait()
+	})
+}

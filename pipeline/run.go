@@ -52,6 +52,7 @@ type Run struct {
 	OnEnd        func(*Complete)  // may be nil; told once, when the run has ended
 
 	books  books
+	scale  scaling
 	begun  bool // owned by Run
 	opened bool // owned by Run: the engine knows the stream
 	start  time.Time
@@ -91,6 +92,7 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 		}
 	}
 
+	r.scale.begin(r.Source, r.Engine)
 	lane := newLane(r.Pace, r.books.drop)
 	var sourceErr error
 	ended := make(chan struct{})
@@ -246,6 +248,7 @@ func (r *Run) beginFrame(ctx context.Context, a arrived) (begunFrame, error) {
 		r.opened = true
 		r.Engine.Opened(r.books.stream())
 	}
+	r.scale.look(a.frame.Info(), r.Viewers)
 	work, err := r.Engine.Begin(ctx, a.frame)
 	if err != nil {
 		cause := DropError

@@ -50,6 +50,8 @@ type StreamInfo struct {
 }
 
 // A Source plays one camera, file or stream.
+//
+// A source may also be a [Scaler].
 type Source interface {
 	ID() SourceID
 	// Run plays until the stream ends (nil), ctx is done (context.Cause) or

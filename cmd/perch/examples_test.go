@@ -85,6 +85,7 @@ type shown struct {
 	Frame      int
 	Detections []struct {
 		Label string
+		Score float64
 		Box   [4]float64
 		Track int
 	}
@@ -103,14 +104,20 @@ func (s *stage) process(t *testing.T, workflow string, more ...string) (run pipe
 	if s.raw == "" {
 		return list[0], nil // film wants the text
 	}
-	for line := range strings.Lines(s.perch(t, "export", "--config", s.conf, list[0].Run)) {
+	return list[0], s.frames(t, list[0])
+}
+
+// frames are those of a run, as they are exported.
+func (s *stage) frames(t *testing.T, run pipeline.Complete) (frames []shown) {
+	t.Helper()
+	for line := range strings.Lines(s.perch(t, "export", "--config", s.conf, run.Run)) {
 		var f shown
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatal(err)
 		}
 		frames = append(frames, f)
 	}
-	return list[0], frames
+	return frames
 }
 
 // example is the path of an example.

@@ -180,7 +180,11 @@ func newWorkflowCheck(g *globals) *cobra.Command {
 					return err
 				}
 				names := strings.Join(w.graph.OutputNames(), ", ")
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "The workflow is good. Outputs: %s\n", names)
+				pictures := "shrunk to what its models need, where the platform does that"
+				if whole := w.graph.WholeFrames(); len(whole) > 0 {
+					pictures = "whole frames, for " + strings.Join(whole, ", ")
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "The workflow is good. Outputs: %s\nPictures: %s\n", names, pictures)
 				return err
 			})
 		},

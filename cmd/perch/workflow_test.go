@@ -152,7 +152,7 @@ func TestWorkflowShow(t *testing.T) {
 	}
 	// What is shown is a workflow itself.
 	file := write(t, filepath.Join(s.dir, "shown.json"), text)
-	if out := s.perch(t, "workflow", "check", "--config", s.conf, file); out != "The workflow is good. Outputs: predictions, line_door_in, line_door_out, zone_yard\n" {
+	if out := s.perch(t, "workflow", "check", "--config", s.conf, file); out != "The workflow is good. Outputs: predictions, line_door_in, line_door_out, zone_yard\nPictures: shrunk to what its models need, where the platform does that\n" {
 		t.Error(out)
 	}
 	want, err := os.ReadFile(example("10_webrtc_e2e_passthrough"))

@@ -38,6 +38,23 @@ func newTransform(in *Input, frameW, frameH int) Transform {
 	return t
 }
 
+// Enough returns the size of the smallest picture of a frame from which sampling
+// loses nothing that it would keep of the whole frame, give or take what whoever
+// shrinks it does differently: twice as many pixels as the frame has in the
+// model's input, in each direction, so that each sample still is the mean of
+// several. It may be larger than the frame.
+func (m *Model) Enough(frame pipeline.Size) pipeline.Size {
+	t := newTransform(&m.manifest.Input, frame.Width, frame.Height)
+	return pipeline.Size{Width: 2 * t.Width, Height: 2 * t.Height}
+}
+
+// Of says that the picture that was sampled is a smaller one of a whole frame:
+// boxes are then in pixels of the frame.
+func (t Transform) Of(frame pipeline.Size) Transform {
+	t.FrameWidth, t.FrameHeight = frame.Width, frame.Height
+	return t
+}
+
 // Point maps a point in pixels of the input to pixels of the frame. It is not
 // clamped: a key point may lie outside the frame.
 func (t Transform) Point(p pipeline.Point) pipeline.Point {

@@ -23,6 +23,18 @@ type Source struct {
 
 	lent atomic.Int64
 	sent atomic.Int64
+	want atomic.Pointer[pipeline.Size]
+}
+
+// Want implements [pipeline.Scaler]: the next picture is shrunk already.
+func (s *Source) Want(size pipeline.Size) { s.want.Store(&size) }
+
+// Wanted returns what was wanted last; the zero Size if nothing was.
+func (s *Source) Wanted() pipeline.Size {
+	if w := s.want.Load(); w != nil {
+		return *w
+	}
+	return pipeline.Size{}
 }
 
 // ID implements [pipeline.Source].
@@ -57,12 +69,18 @@ func (s *Source) Run(ctx context.Context, out pipeline.Outlet) error {
 			out.Opened(s.Info)
 			opened = true
 		}
-		pic := pipeline.NewPicture(w, h)
+		size := s.Wanted()
+		if size == (pipeline.Size{}) {
+			size = pipeline.Size{Width: w, Height: h}
+		}
+		pic := pipeline.NewPicture(size.Width, size.Height)
 		for j := range pic.Planes[0] {
 			pic.Planes[0][j] = byte(i)
 		}
 		s.sent.Add(1)
-		out.PutFrame(ctx, NewFrame(pic, uint64(i+1), time.Duration(i)*100*time.Millisecond, &s.lent))
+		f := NewFrame(pic, uint64(i+1), time.Duration(i)*100*time.Millisecond, &s.lent)
+		f.info.Width, f.info.Height = w, h
+		out.PutFrame(ctx, f)
 	}
 	return s.Err
 }

@@ -32,6 +32,14 @@ type Starter interface {
 // or Abandon does, when the frame is given up before.
 type Pending interface{ Abandon() }
 
+// A Sampler is a block that looks at fewer pixels of an image than it has.
+type Sampler interface {
+	Block
+	// Enough returns the size of a smaller picture that does as well as a whole
+	// image of this size.
+	Enough(image pipeline.Size) pipeline.Size
+}
+
 // A Closer is a block that holds something for the length of the run.
 type Closer interface{ Close() error }
 

@@ -149,13 +149,13 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 		Video: "default_source", Number: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps, MeasuredFPS: e.rate.fps(),
 		FromFile: !e.stream.Live,
 	}
-	pic := f.Picture()
 	name := e.opts.ImageInput
 	if name == "" {
 		name = "image"
 	}
-	w.image = Image{Picture: pic, View: true, Origin: Origin{
-		Name: name, Root: name, Width: pic.Width, Height: pic.Height, RootWidth: pic.Width, RootHeight: pic.Height,
+	width, height := w.info.Width, w.info.Height
+	w.image = Image{Picture: f.Picture(), View: true, Origin: Origin{
+		Name: name, Root: name, Width: width, Height: height, RootWidth: width, RootHeight: height,
 	}}
 	return w
 }

@@ -23,6 +23,8 @@ func (o Origin) IsRoot() bool { return o.Name == o.Root }
 // An Image is a picture with where it came from. Whoever receives one must not
 // draw on it; see [Call.Canvas].
 type Image struct {
+	// Picture has the size that Origin says, but for a frame that the source
+	// has shrunk, which reaches only fields whose Pixels allow it.
 	Picture pipeline.Picture
 	Origin  Origin
 	// View is true if Picture shares its memory with another image.

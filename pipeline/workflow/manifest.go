@@ -64,7 +64,19 @@ type Field struct {
 	Default  Value // when the property is absent or null and not Required
 	Required bool
 	Tracked  bool // detections must carry track ids
+	Pixels   Pixels
 }
+
+// Pixels say how closely a step looks at an image that is the frame, which
+// decides whether the source may shrink it.
+type Pixels uint8
+
+// How closely.
+const (
+	AllPixels     Pixels = iota // it reads or copies the frame's own pixels
+	SampledPixels               // the block is a [Sampler]
+	NoPixels                    // which frame it is, its time and its size are all that matters
+)
 
 // An Output is one port of a block.
 type Output struct {

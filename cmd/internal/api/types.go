@@ -26,7 +26,7 @@ type Status struct {
 
 // Platform says what the device's video hardware is used for.
 type Platform struct {
-	Name     string            `json:"name"`     // "jetson", "nvidia" or "software"
+	Name     string            `json:"name"`     // "jetson", "nvidia", "software" or "rehearsal"
 	Decoders map[string]string `json:"decoders"` // element by codec, "" where there is none
 	Encoders map[string]string `json:"encoders"`
 	Fallback string            `json:"fallback,omitempty"` // why lesser elements are in use

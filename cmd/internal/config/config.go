@@ -98,7 +98,7 @@ type Models struct {
 
 // Platform is which GStreamer elements do the work.
 type Platform struct {
-	Name     string            `yaml:"name" default:"auto" enum:"auto|jetson|nvidia|software" doc:"Which elements decode, scale and encode. auto: the best that are installed."`
+	Name     string            `yaml:"name" default:"auto" enum:"auto|jetson|nvidia|software|rehearsal" doc:"Which elements decode, scale and encode. auto: the best that are installed. rehearsal is software that shrinks pictures on demand as a Jetson does, to try that without one."`
 	Decoders map[string]string `yaml:"decoders" doc:"The element that decodes this codec (h264, h265, mpeg4, mjpeg, vp8, vp9), whatever the platform says."`
 	Encoder  string            `yaml:"encoder" doc:"The element that encodes previews, whatever the platform says."`
 }

@@ -21,6 +21,7 @@ type Pending struct {
 	r     *Runner
 	open  bool
 	pic   pipeline.Picture
+	whole pipeline.Size
 	slot  *infer.Slot // nil while it is late, and for what is replayed
 	place chan struct{}
 	tr    model.Transform
@@ -49,7 +50,7 @@ func (p *Pending) start(ctx context.Context, place chan struct{}) error {
 }
 
 // Finish waits for the model and appends to dst what it found, boxes in pixels
-// of the picture. Nothing but masks and key points is allocated once dst is
+// of the whole picture. Nothing but masks and key points is allocated once dst is
 // large enough. When ctx ends first it returns at once. dst comes back
 // unchanged with an error; kinds are those of [infer.Slot.Wait] and
 // [model.Decoder.Decode].
@@ -60,7 +61,7 @@ func (p *Pending) Finish(ctx context.Context, params model.Params, dst []pipelin
 		return dst, err
 	}
 	start := time.Now()
-	dst, err = p.r.dec.Append(dst, outs, p.tr, params)
+	dst, err = p.r.dec.Append(dst, outs, p.tr.Of(p.whole), params)
 	p.took.Decode = time.Since(start)
 	return dst, err
 }

@@ -58,10 +58,16 @@ func (r *Runner) Replay() { r.replay = &replay{} }
 
 // Begin samples pic into the model's input and queues it, or remembers to do so
 // when no slot is free; it never waits for one. pic must stay valid until the
-// Pending is finished. It fails with Kind BadInput when pic cannot be sampled.
+// Pending is finished. Begin fails with Kind BadInput when pic cannot be sampled.
 func (r *Runner) Begin(ctx context.Context, pic pipeline.Picture) (*Pending, error) {
+	return r.BeginOf(ctx, pic, pipeline.Size{Width: pic.Width, Height: pic.Height})
+}
+
+// BeginOf is Begin for a shrunken picture of what has the size whole, in whose
+// pixels results are.
+func (r *Runner) BeginOf(ctx context.Context, pic pipeline.Picture, whole pipeline.Size) (*Pending, error) {
 	p := r.pending()
-	p.pic = pic
+	p.pic, p.whole = pic, whole
 	var err error
 	switch {
 	case r.replay.ready():

@@ -17,7 +17,7 @@ func cacheSet() *workflow.Manifest {
 		Type: prefix + "cache_set@v1", Title: "Cache Set", Group: "formatting",
 		Doc: "Remembers a value under a key, for Cache Get steps of the same run. At most 256 keys and 256 MB are kept; beyond that the step fails.",
 		Fields: []workflow.Field{
-			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "an image of the video to which the value belongs"},
+			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "an image of the video to which the value belongs"},
 			{Name: "key", Required: true, Literal: workflow.StringLiteral, Kinds: []workflow.Kind{workflow.StringKind}, Doc: "the name under which the value is found again"},
 			{Name: "value", Required: true, Kinds: workflow.Anything(), Doc: "the value"},
 		},
@@ -33,7 +33,7 @@ func cacheGet() *workflow.Manifest {
 		Type: prefix + "cache_get@v1", Title: "Cache Get", Group: "formatting",
 		Doc: "The value that a Cache Set step of the same run remembered last, on an earlier frame or before on this one; false if there is none.",
 		Fields: []workflow.Field{
-			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "an image of the video to which the value belongs"},
+			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "an image of the video to which the value belongs"},
 			{Name: "key", Required: true, Literal: workflow.StringLiteral, Kinds: []workflow.Kind{workflow.StringKind}, Doc: "the name under which the value was remembered"},
 		},
 		Outputs: []workflow.Output{{Name: "output", Kinds: workflow.Anything(), Doc: "the value, or false"}},

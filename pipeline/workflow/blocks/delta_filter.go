@@ -11,7 +11,7 @@ func deltaFilter() *workflow.Manifest {
 		Type: prefix + "delta_filter@v1", Title: "Delta Filter", Group: "flow",
 		Doc: "Lets the next steps run only when a value differs from the one that last let them run. Detections are compared by their boxes, classes, scores and tracks. One value is remembered, of at most 64 MB.",
 		Fields: []workflow.Field{
-			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the frame; names the video whose last value is remembered"},
+			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "the frame; names the video whose last value is remembered"},
 			{Name: "value", Required: true, Kinds: workflow.Anything(), Doc: "the value that is watched; anything but an image"},
 			{Name: "next_steps", Required: true, Form: workflow.Steps, Doc: "steps that run when the value has changed"},
 		},

@@ -22,7 +22,7 @@ func detectionEventLog() *workflow.Manifest {
 		Doc: "Keeps a log of tracked objects: when each was first and last seen, and on how many frames. One that was seen often enough is logged, before that it is pending; one that has not been seen for long is taken out, " +
 			"and put out as complete if it was logged. The log holds 4096 objects; when one more comes, that which was not seen for longest is taken out.",
 		Fields: []workflow.Field{
-			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the frame: when it was taken"},
+			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "the frame: when it was taken"},
 			{Name: "detections", Required: true, Tracked: true, Kinds: workflow.AnyDetections(), Doc: "detections with track ids, as a tracker puts them out"},
 			frames("frame_threshold", 30, "on how many frames an object must have been seen to be logged"),
 			frames("flush_interval", 30, "every how many frames it is looked for objects that have not been seen for long"),

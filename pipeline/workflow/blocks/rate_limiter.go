@@ -14,7 +14,7 @@ func rateLimiter() *workflow.Manifest {
 			{Name: "cooldown_seconds", Literal: workflow.NumberLiteral, Kinds: workflow.Numbers(), Default: workflow.FloatOf(1), Max: 1e9, Doc: "seconds between two runs of the next steps; 0 lets every run through"},
 			{Name: "depends_on", Required: true, Kinds: workflow.Anything(), Doc: "an output of the step before; while that is null, the next steps do not run"},
 			{Name: "next_steps", Required: true, Form: workflow.Steps, Doc: "the steps that are held back"},
-			{Name: "video_reference_image", Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "an image of the video: seconds are then those of the video (frame number / frame rate of a file, the frame's time of a camera) instead of those of the clock"},
+			{Name: "video_reference_image", Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "an image of the video: seconds are then those of the video (frame number / frame rate of a file, the frame's time of a camera) instead of those of the clock"},
 		},
 		Flow: true,
 		New: func(p *workflow.Params) (workflow.Block, error) {

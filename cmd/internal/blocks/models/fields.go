@@ -17,7 +17,7 @@ const prefix = "roboflow_core/"
 // common are the fields that all model blocks of a version have.
 func common(version int) []workflow.Field {
 	fields := []workflow.Field{
-		{Name: "images", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the image, or the crops, that the model looks at"},
+		{Name: "images", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.SampledPixels, Doc: "the image, or the crops, that the model looks at"},
 		{
 			Name: "model_id", Required: true, Kinds: []workflow.Kind{workflow.ModelKind, workflow.StringKind}, Literal: workflow.StringLiteral,
 			Doc: "a model of this device, or a name that workflows.models maps to one; nothing is downloaded",
@@ -74,6 +74,7 @@ type runner struct {
 	name       string
 	params     model.Params
 	run        *models.Runner // nil while a graph is checked
+	model      *model.Model   // the same
 	wantsID    bool
 	hasModelID bool
 }
@@ -119,7 +120,7 @@ func newRunner(m Models, p *workflow.Params, version int, tasks ...model.Task) (
 	}
 	p.Uses(loaded.Now, loaded.Model.Labels())
 	r.params = loaded.Model.Params()
-	r.run = loaded.NewRunner()
+	r.run, r.model = loaded.NewRunner(), loaded.Model
 	if r.params.Classes, err = classes(p, manifest); err != nil {
 		return nil, err
 	}
@@ -167,8 +168,11 @@ func (r *runner) Start(c *workflow.Call) (workflow.Pending, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.run.Begin(c.Context(), img.Picture)
+	return r.run.BeginOf(c.Context(), img.Picture, pipeline.Size{Width: img.Origin.Width, Height: img.Origin.Height})
 }
+
+// Enough implements [workflow.Sampler].
+func (r *runner) Enough(image pipeline.Size) pipeline.Size { return r.model.Enough(image) }
 
 // threshold is the smallest score that counts on this frame.
 func (r *runner) threshold(c *workflow.Call) (float32, error) {

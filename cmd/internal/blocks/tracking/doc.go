@@ -39,7 +39,7 @@ func frameField(version int) workflow.Field {
 	if version == 1 {
 		return workflow.Field{Name: "metadata", Required: true, Kinds: []workflow.Kind{workflow.VideoMetadata}, Doc: "the frame's metadata: which video it belongs to, and when it was taken"}
 	}
-	return workflow.Field{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the frame: which video it belongs to, and when it was taken"}
+	return workflow.Field{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "the frame: which video it belongs to, and when it was taken"}
 }
 
 // trackedField is the input of a block that needs a tracker before it.

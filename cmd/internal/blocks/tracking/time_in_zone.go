@@ -20,7 +20,7 @@ func timeInZone(version int) *workflow.Manifest {
 	}
 	fields := []workflow.Field{frameField(version)}
 	if version == 1 {
-		fields = append(fields, workflow.Field{Name: "image", Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the frame; not used, because the metadata says it all"})
+		fields = append(fields, workflow.Field{Name: "image", Kinds: []workflow.Kind{workflow.ImageKind}, Pixels: workflow.NoPixels, Doc: "the frame; not used, because the metadata says it all"})
 	}
 	return &workflow.Manifest{
 		Type: fmt.Sprintf("%stime_in_zone@v%d", prefix, version), Title: "Time in Zone", Group: group,
