@@ -62,7 +62,7 @@ func (op *opening) notReady(provider string) (why string, err error) {
 func (op *opening) found(e engine) string {
 	dir, damaged := engines{op.o.EngineCacheDir}.find(e.facts)
 	if damaged != nil {
-		op.o.Log.Warn("a damaged engine was removed", "model", op.name, "error", damaged)
+		op.o.Log.Warn("a damaged engine is not used", "model", op.name, "error", damaged)
 	}
 	return dir
 }

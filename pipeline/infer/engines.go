@@ -60,15 +60,16 @@ type fileNote struct {
 }
 
 // find returns the folder of the engine with these facts, "" when there is
-// none. Every file is compared with its checksum; damaged is why what was
-// there does not count, and it has been removed.
+// none. Every file is compared with its checksum; damaged is why what is there
+// does not count. It stays where it is until another takes its place, so that
+// whoever only looks changes nothing.
 func (c engines) find(facts map[string]string) (dir string, damaged error) {
 	dir = filepath.Join(c.dir, engineKey(facts))
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err := verify(dir); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return "", err
 	}
 	now := time.Now() // when it was last used, for prune
 	if err := os.Chtimes(filepath.Join(dir, engineNote), now, now); err != nil && !errors.Is(err, fs.ErrPermission) {

@@ -171,8 +171,11 @@ func (w *Warmer) Run(ctx context.Context) error {
 // pause after which it is worth another try, 0 for none.
 func (w *Warmer) warm(ctx context.Context, j *job) (again time.Duration) {
 	err := w.attempt(ctx, j, j.tries+1)
-	if err == nil || ctx.Err() != nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
 		return 0
+	case errors.Is(err, errStarved):
+		return w.opt.Poll
 	}
 	j.tries++
 	hint := "perch doctor may say more; the model goes on as it is"
@@ -189,7 +192,7 @@ func (w *Warmer) warm(ctx context.Context, j *job) (again time.Duration) {
 }
 
 func (w *Warmer) attempt(ctx context.Context, j *job, attempt int) error {
-	if err := w.waitForMemory(ctx, j); err != nil {
+	if err := w.enoughMemory(j); err != nil {
 		return err
 	}
 	for {
@@ -218,30 +221,33 @@ func (w *Warmer) attempt(ctx context.Context, j *job, attempt int) error {
 	return nil
 }
 
-// waitForMemory waits, for as long as it takes, until a build would not starve
-// what runs.
-func (w *Warmer) waitForMemory(ctx context.Context, j *job) error {
+// errStarved is no failure: the model has its turn again when others had theirs.
+var errStarved = errors.New("too little memory is free")
+
+// enoughMemory reports whether a build would not starve what runs.
+func (w *Warmer) enoughMemory(j *job) error {
 	need := w.opt.MinFree
 	if need == 0 {
 		need = j.Spec.memory()
 	}
-	for {
-		free, err := w.opt.Free()
-		if err != nil {
-			return &pipeline.Error{Op: "look for free memory", Kind: pipeline.Other, Err: err}
-		}
-		if free >= need {
-			return nil
-		}
-		why := fmt.Sprintf("%d MiB of memory are free, %d MiB are needed to build", free>>20, need>>20)
-		w.opt.Log.Warn("engine waits for memory", "model", j.state.Model, "provider", j.state.Target, "why", why)
-		w.set(j, func(s *pipeline.ModelState) {
-			s.State, s.Error, s.Hint = pipeline.ModelStarved, why, "stop other programs, add swap, or lower the workspace of the model in models.tensorrt"
-		})
-		if !pause(ctx, w.opt.Poll) {
-			return ctx.Err()
-		}
+	free, err := w.opt.Free()
+	if err != nil {
+		return &pipeline.Error{Op: "look for free memory", Kind: pipeline.Other, Err: err}
 	}
+	if free >= need {
+		return nil
+	}
+	why := fmt.Sprintf("%d MiB of memory are free, %d MiB are needed to build", free>>20, need>>20)
+	w.mu.Lock()
+	known := j.state.State == pipeline.ModelStarved
+	w.mu.Unlock()
+	if !known {
+		w.opt.Log.Warn("engine waits for memory", "model", j.state.Model, "provider", j.state.Target, "why", why)
+	}
+	w.set(j, func(s *pipeline.ModelState) {
+		s.State, s.Error, s.Hint = pipeline.ModelStarved, why, "stop other programs, add swap, or lower the workspace of the model in models.tensorrt"
+	})
+	return errStarved
 }
 
 func (w *Warmer) fail(j *job, err error, hint string) {

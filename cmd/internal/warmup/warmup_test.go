@@ -274,6 +274,26 @@ func TestTooLittleMemoryIsRefusedPolitely(t *testing.T) {
 	hear.until(t, "ready", is(pipeline.ModelReady))
 }
 
+// A model for which memory is too little does not hold up one for which it is
+// enough.
+func TestAStarvedModelLetsOthersPass(t *testing.T) {
+	hear := newTold()
+	w := start(t, Options{
+		Tell: hear.tell, Poll: time.Millisecond, Command: shell("exit 0"),
+		Free: func() (int64, error) { return 1<<30 + 8<<20, nil },
+	})
+	w.Add(Job{Session: &fake{name: "large", provider: "cpu"}, Spec: Spec{Model: infer.Model{Data: make([]byte, 10<<20)}}})
+	w.Add(Job{Session: &fake{name: "small", provider: "cpu"}, Spec: Spec{Model: infer.Model{Data: make([]byte, 1<<20)}}})
+	if s := hear.until(t, "ready", is(pipeline.ModelReady)); s.Model != "small" {
+		t.Errorf("%+v", s)
+	}
+	for _, s := range w.States() {
+		if s.Model == "large" && s.State != pipeline.ModelStarved {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 // The end of the service ends the build.
 func TestStopEndsTheChild(t *testing.T) {
 	hear := newTold()
