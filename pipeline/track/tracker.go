@@ -81,8 +81,8 @@ func New(o Options) (*Tracker, error) {
 // tracks are predicted over them one by one, and the lost buffer goes on
 // running, but no track is lost for not being seen on a frame that nobody
 // looked at. After a gap (or a jump back) of more than the lost buffer, MaxGap
-// and the time of a frame every track has ended, and ids go on counting. A jump back by less
-// counts as one frame.
+// and one and a half frames every track has ended, and ids go on counting. A
+// jump back by less counts as one frame.
 func (t *Tracker) Update(dets []pipeline.Detection, at time.Duration) []pipeline.Detection {
 	t.advance(at)
 	t.divide(dets)
