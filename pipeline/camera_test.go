@@ -99,6 +99,52 @@ func TestCameraStallsAndIsReconnected(t *testing.T) {
 	})
 }
 
+// A camera whose pictures are worked on every ten seconds has not stopped; one
+// that has is found out as soon as any other.
+func TestCameraOfFewFramesIsNotStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &pipelinetest.Recorder{}
+		cam := newCamera(rec, func(int) pipeline.Source { return &silentAfter{frames: 600} })
+		start := cam.Start
+		cam.Start = func(ctx context.Context) (*pipeline.Run, error) {
+			run, err := start(ctx)
+			run.MaxFPS = .1
+			return run, err
+		}
+		cam.StallAfter, cam.LostAfter = time.Second, time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 59*time.Second)
+		time.AfterFunc(58*time.Second, func() {
+			if got := fmt.Sprint(phases(t, rec)); got != "[connecting live]" {
+				t.Errorf("phases %s", got)
+			}
+			_, run := cam.Status()
+			if s := run.Status(); s.Books.Processed != 6 || s.FPS < .09 || s.FPS > .11 {
+				t.Errorf("after 58 s: %+v, %v a second", s.Books, s.FPS)
+			}
+		})
+		defer cancel()
+		if err := cam.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+
+		rec = &pipelinetest.Recorder{}
+		cam.Events = rec
+		cam.Start = func(ctx context.Context) (*pipeline.Run, error) {
+			run := newRun(&silentAfter{frames: 20}, &pipelinetest.Engine{}, rec, pipeline.Realtime)
+			run.MaxFPS = .1
+			return run, nil
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		if err := cam.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := phases(t, rec); len(got) < 3 || got[2] != pipeline.Stalled {
+			t.Errorf("phases %v", got)
+		}
+	})
+}
+
 func TestCameraThatRefusesIsAskedRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec, tries := &pipelinetest.Recorder{}, 0

@@ -28,6 +28,7 @@ const (
 	DropStopped Cause = "stopped" // the run ended first
 	DropError   Cause = "error"   // the model or a step failed on it
 	DropStorage Cause = "storage" // its result could not be kept
+	DropRate    Cause = "max_fps" // the run was to leave it out: no loss, but asked for
 )
 
 // Complete is the record of a finished run: one JSON object, the same in the

@@ -36,6 +36,7 @@ type Run struct {
 	Camera   string // "" for files and sessions
 	Source   Source
 	Pace     Pace
+	MaxFPS   float64 // frames a second that are worked on, see [CheckMaxFPS]; 0: all. The others are dropped as [DropRate]
 	Engine   Engine
 	Recorder Recorder
 	Viewers  []Viewer      // shown each finished frame, in order
@@ -99,7 +100,7 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(ended)
-		sourceErr = r.Source.Run(ctx, &inlet{run: r, lane: lane})
+		sourceErr = r.Source.Run(ctx, &inlet{run: r, lane: lane, pacer: pacer{fps: r.MaxFPS}})
 	})
 	loopErr := r.loop(ctx, lane, ended)
 	told := context.Cause(ctx) // nil unless somebody ended the run on purpose
@@ -123,11 +124,13 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 
 // inlet is what the source sees of a run.
 type inlet struct {
-	run  *Run
-	lane *lane
+	run   *Run
+	lane  *lane
+	pacer pacer
 }
 
 func (in *inlet) Opened(info StreamInfo) {
+	info.MaxFPS = in.run.MaxFPS
 	in.run.books.opened(info)
 	if in.run.OnOpen != nil {
 		in.run.OnOpen(info)
@@ -136,7 +139,11 @@ func (in *inlet) Opened(info StreamInfo) {
 
 func (in *inlet) PutFrame(ctx context.Context, f Frame) {
 	at := in.run.Now()
-	in.run.books.arrived(at)
+	in.run.books.arrived(at) // also what is left out shows that the camera is there
+	if !in.pacer.takes(f.Info().PTS) {
+		in.run.drop(arrived{f, at}, DropRate)
+		return
+	}
 	in.lane.put(ctx, arrived{f, at})
 }
 

@@ -75,6 +75,45 @@ func TestLosslessRunKeepsEveryFrameInOrder(t *testing.T) {
 	}
 }
 
+// A limit leaves out frames by their own times, gives them back at once and
+// counts them as what they are; how fast frames come and are worked on does not
+// matter. The source makes ten frames a second.
+func TestRunLeavesOutFrames(t *testing.T) {
+	for _, c := range []struct {
+		max       float64
+		n         int
+		processed uint64
+		second    uint64 // frame
+	}{{0, 100, 100, 2}, {1, 100, 10, 11}, {4, 100, 40, 4}, {10, 100, 100, 2}, {.1, 1000, 10, 101}, {30, 100, 100, 2}} {
+		for _, pace := range []pipeline.Pace{pipeline.Lossless, pipeline.Realtime} {
+			synctest.Test(t, func(t *testing.T) {
+				info := pipeline.StreamInfo{FPS: 10, Frames: uint64(c.n)}
+				src, rec, eng := &pipelinetest.Source{N: c.n, Every: time.Millisecond, Info: info}, &pipelinetest.Recorder{}, &pipelinetest.Engine{Find: oneOfEach}
+				run := newRun(src, eng, rec, pace)
+				run.MaxFPS = c.max
+				var opened pipeline.StreamInfo
+				run.OnOpen = func(i pipeline.StreamInfo) { opened = i }
+				record, err := run.Run(t.Context())
+				if err != nil || len(record.Errors) != 0 {
+					t.Fatalf("%v, %q", err, record.Errors) // so few frames are no file that is cut off
+				}
+				balance(t, record, src)
+				left, told := record.Frames.Dropped[pipeline.DropRate]
+				if record.Frames.Processed != c.processed || left != uint64(c.n)-c.processed || told != (left > 0) {
+					t.Errorf("at most %v: %+v", c.max, record.Frames)
+				}
+				if rec.Results[0].Frame.Seq != 1 || rec.Results[1].Frame.Seq != c.second {
+					t.Errorf("at most %v: the second is frame %d, want %d", c.max, rec.Results[1].Frame.Seq, c.second)
+				}
+				info.MaxFPS = c.max
+				if eng.Info != info || opened != info || run.Status().Stream != info {
+					t.Errorf("at most %v: the engine was told %+v, others %+v", c.max, eng.Info, opened)
+				}
+			})
+		}
+	}
+}
+
 func TestRealtimeRunTakesTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, rec := &pipelinetest.Source{N: 50, Every: 10 * time.Millisecond}, &pipelinetest.Recorder{}

@@ -40,6 +40,7 @@ type StreamInfo struct {
 	Codec         string        // "H.264", "H.265", "MPEG-4", "JPEG", "VP8", "raw" ...
 	Width, Height int           // pixels, after rotation
 	FPS           float64       // 0 when unknown
+	MaxFPS        float64       // frames a second that the run works on at most; 0: all. Filled in by [Run]
 	Duration      time.Duration // 0 when unknown or endless
 	Frames        uint64        // expected number of frames; 0 when unknown
 	Rotation      int           // degrees clockwise that were applied: 0, 90, 180, 270

@@ -68,20 +68,35 @@ func (a cameras) describe(c *camera) api.Camera {
 		out.InFlight -= n
 	}
 	out.Stream = api.Stream{
-		Codec: s.Stream.Codec, Width: s.Stream.Width, Height: s.Stream.Height, FPS: s.Stream.FPS,
+		Codec: s.Stream.Codec, Width: s.Stream.Width, Height: s.Stream.Height, FPS: s.Stream.FPS, MaxFPS: s.Stream.MaxFPS,
 		Decoder: s.Stream.Decoder, Hardware: s.Stream.Hardware, Fallback: s.Stream.Fallback,
 	}
 	return out
 }
+
+// How long a snapshot waits for a picture: of a camera whose pictures are worked
+// on rarely, the time between two of them in addition, up to a limit.
+const (
+	snapshotLimit = 3 * time.Second
+	snapshotWait  = 10 * time.Second
+)
 
 func (a cameras) Snapshot(ctx context.Context, name string) (pipeline.Picture, time.Time, error) {
 	c, err := a.find(name)
 	if err != nil {
 		return pipeline.Picture{}, time.Time{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	limit := snapshotLimit
+	if fps := c.cfg.MaxFPS; fps > 0 {
+		limit += min(time.Duration(float64(time.Second)/fps), snapshotWait)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	pic, err := c.preview.Snapshot(ctx)
+	why, ok := errors.AsType[*pipeline.Error](err)
+	if ok && ctx.Err() != nil && c.cfg.MaxFPS > 0 && 1/c.cfg.MaxFPS > snapshotWait.Seconds() {
+		why.Hint = fmt.Sprintf("its max_fps is %v: a picture is worked on every %.0f s, and a snapshot waits %v for one", c.cfg.MaxFPS, 1/c.cfg.MaxFPS, limit)
+	}
 	return pic, time.Now(), err
 }
 

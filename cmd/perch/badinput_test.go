@@ -45,6 +45,8 @@ func TestBadInput(t *testing.T) {
 		{"no command", []string{"proces", good}, exitUsage, []string{`"proces"`, "did you mean process?"}},
 		{"no such flag", []string{"process", "--jsno", good}, exitUsage, []string{"--jsno"}},
 		{"no file named", []string{"process"}, exitUsage, []string{"at least one file"}},
+		{"a negative frame rate", []string{"process", "--max-fps", "-1", good}, exitUsage, []string{"--max-fps -1 is out of range", "0.01 to 240"}},
+		{"no frame rate", []string{"process", "--max-fps", "NaN", good}, exitUsage, []string{"--max-fps NaN is out of range"}},
 		{"no such file", []string{"process", in("gone.mp4")}, exitNotFound, []string{"gone.mp4", "no such file"}},
 		{"text file", []string{"process", write(t, in("notes.mp4"), "These are my notes.\n")}, exitBadInput, []string{"notes.mp4", "not a video"}},
 		{"empty file", []string{"process", write(t, in("empty.mp4"), "")}, exitBadInput, []string{"empty.mp4", "empty"}},

@@ -87,7 +87,7 @@ func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
 		return nil, err
 	}
 	return &pipeline.Run{
-		ID: id, Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, OnFirstFrame: true,
+		ID: id, Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, MaxFPS: c.cfg.MaxFPS, OnFirstFrame: true,
 		Engine: engine, Recorder: a.store, Viewers: []pipeline.Viewer{c.preview}, Keep: pipeline.Keep(c.cfg.Keep),
 		Log: a.log.With("camera", name), Now: time.Now, Clock: a.clock.Read, OnEnd: a.ended.count,
 	}, nil

@@ -62,11 +62,12 @@ type daemon struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// startDaemon starts perch run with the configuration and waits until it says
-// that it is ready.
-func startDaemon(t *testing.T, dir, yaml string) *daemon {
+// startDaemon starts perch run with the configuration, and with variables
+// beside those of the test, and waits until it says that it is ready.
+func startDaemon(t *testing.T, dir, yaml string, environ ...string) *daemon {
 	t.Helper()
 	d := &daemon{cmd: perch(t, t.Context(), dir, "run", "--config", write(t, filepath.Join(dir, "perch.yaml"), yaml)), dir: dir, log: &journal{}, done: make(chan struct{})}
+	d.cmd.Env = append(d.cmd.Env, environ...)
 	d.cmd.Stderr = d.log
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {

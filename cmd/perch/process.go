@@ -30,6 +30,7 @@ type processFlags struct {
 	iou        float64
 	classes    []string
 	keep       string
+	maxFPS     float64
 	track      bool
 	decoder    string
 }
@@ -39,7 +40,8 @@ func newProcess(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "process FILE...",
 		Short: "Run the model on video files and keep the results",
-		Long: `Runs the model on every frame of each file, in order, and keeps the results.
+		Long: `Runs the model on every frame of each file, in order, and keeps the results;
+with --max-fps on no more than so many frames of each second of the video.
 Each file is a run of its own and ends with one completion record, which is
 stored, sent to the broker if one is configured, and with --json printed.
 
@@ -61,6 +63,7 @@ status is that of the first that failed.`,
 	fl.Float64Var(&f.iou, "iou", 0, "boxes of a class that overlap more are one, 0 to 1 (default: the model's own)")
 	fl.StringSliceVar(&f.classes, "classes", nil, "only these `classes`, comma separated (default: all)")
 	fl.StringVar(&f.keep, "keep", "", "every, changes or events (default: storage.keep)")
+	fl.Float64Var(&f.maxFPS, "max-fps", 0, "frames a second of the video to work on, at most; 0.5 is one every two seconds (default: every frame)")
 	fl.BoolVar(&f.track, "track", true, "follow objects from frame to frame and give each a number")
 	fl.StringVar(&f.decoder, "decoder", "", "`element` that must decode, or software (default: the platform's best)")
 	return cmd
@@ -151,6 +154,9 @@ func (f *processFlags) check(files []string) error {
 			return usageError{fmt.Errorf("%s is between 0 and 1, not %v", name, v)}
 		}
 	}
+	if err := pipeline.CheckMaxFPS(f.maxFPS); err != nil {
+		return usageError{fmt.Errorf("--max-fps %w", err)}
+	}
 	if f.workflow != "" && (f.model != "" || f.confidence != 0 || f.iou != 0 || f.classes != nil) {
 		return usageError{errors.New("--workflow says which models run and what counts, so --model, --confidence, --iou and --classes cannot be given with it")}
 	}
@@ -202,7 +208,7 @@ func (p *processor) file(ctx context.Context, path string) error {
 		return errors.Join(err, errNotMade)
 	}
 	run := &pipeline.Run{
-		ID: id, Device: p.device, Source: src, Pace: pipeline.Lossless, Engine: engine, Recorder: p.store,
+		ID: id, Device: p.device, Source: src, Pace: pipeline.Lossless, MaxFPS: p.maxFPS, Engine: engine, Recorder: p.store,
 		Keep: pipeline.Keep(p.keep), Log: p.log, Now: time.Now, Clock: p.clock.Read,
 	}
 	var bar atomic.Pointer[progressbar.ProgressBar]
@@ -257,11 +263,11 @@ func (p *processor) annotator(run *pipeline.Run, path string) (*pipeline.Annotat
 		out = filepath.Join(out, base[:len(base)-len(filepath.Ext(base))]+".annotated.mp4")
 	}
 	return &pipeline.Annotator{Drawer: drawer, Open: func(w, h int) (pipeline.VideoWriter, error) {
-		fps := run.Status().Stream.FPS
-		if fps <= 0 {
-			fps = 25
+		info := run.Status().Stream
+		if info.FPS <= 0 {
+			info.FPS = 25
 		}
-		return p.media.NewVideoWriter(out, w, h, fps)
+		return p.media.NewVideoWriter(out, w, h, info.Rate())
 	}}, nil
 }
 
@@ -270,7 +276,7 @@ func (p *processor) progress(path string, info pipeline.StreamInfo) *progressbar
 	if !p.bar {
 		return nil
 	}
-	total := int64(info.Frames)
+	total := int64(info.Expected())
 	if total == 0 {
 		total = -1 // a spinner
 	}

@@ -32,6 +32,10 @@ func (p *processor) summary(path string, c *pipeline.Complete) {
 func drops(m map[pipeline.Cause]uint64) string {
 	var parts []string
 	for _, cause := range slices.Sorted(maps.Keys(m)) {
+		if cause == pipeline.DropRate { // as asked for
+			parts = append(parts, fmt.Sprintf("%d left out by --max-fps", m[cause]))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%d dropped: %s", m[cause], cause))
 	}
 	if len(parts) == 0 {

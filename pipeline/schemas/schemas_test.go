@@ -63,10 +63,10 @@ func complete() pipeline.Complete {
 		Schema: pipeline.CompleteSchema, Run: "01J9ZZZZZZZZZZZZZZZZZZZZZZ", Device: "jetson-1",
 		Source: pipeline.SourceID{Kind: pipeline.SourceFile, Name: "a.mp4"}, Workflow: pipeline.WorkflowID{Name: "detect", Digest: "sha256:00"},
 		Models: []pipeline.ModelID{{ID: "nanodet", Digest: "sha256:11", Provider: "cpu"}}, StartedAt: at, EndedAt: at.Add(time.Second), DurationS: 1,
-		Frames:     pipeline.FrameBooks{In: 10, Processed: 6, Dropped: map[pipeline.Cause]uint64{}},
+		Frames:     pipeline.FrameBooks{In: 11, Processed: 6, Dropped: map[pipeline.Cause]uint64{}},
 		Detections: map[string]uint64{"person": 5}, FPS: 6, LatencyMS: map[string]pipeline.LatencyFigure{}, Termination: pipeline.EndOfStream, Errors: []string{},
 	}
-	for _, cause := range []pipeline.Cause{pipeline.DropBusy, pipeline.DropStopped, pipeline.DropError, pipeline.DropStorage} {
+	for _, cause := range []pipeline.Cause{pipeline.DropBusy, pipeline.DropStopped, pipeline.DropError, pipeline.DropStorage, pipeline.DropRate} {
 		c.Frames.Dropped[cause] = 1
 	}
 	for stage := range pipeline.NumStages {

@@ -43,7 +43,8 @@ type Options struct {
 	// every Update counts as one frame whatever the clock says.
 	FrameRate float64
 	// MaxGap is the longest time without an Update that tracks survive, if
-	// the lost buffer is not longer. After more, every track has ended.
+	// neither the lost buffer nor one and a half frames at FrameRate are
+	// longer. After more, every track has ended.
 	MaxGap time.Duration
 	// PerClass keeps a track to the class it began with. Otherwise classes
 	// do not matter, and an object that the model calls a car and then a
@@ -88,6 +89,7 @@ const (
 	mostTracks    = 1 << 16
 	mostBuffer    = 30 * 600 // ten minutes
 	longestMaxGap = 10 * time.Second
+	longestFrame  = 150 * time.Second // one and a half at the lowest rate that anybody asks for
 
 	// FastestRate is the highest frame rate that a [Tracker] takes.
 	FastestRate = 240
@@ -133,5 +135,7 @@ func (o *Options) maxGap() time.Duration {
 	if o.FrameRate == 0 {
 		return o.MaxGap
 	}
-	return max(o.MaxGap, time.Duration(o.LostBuffer)*time.Second/30)
+	buffer := time.Duration(o.LostBuffer) * time.Second / 30
+	frame := min(1.5*float64(time.Second)/o.FrameRate, float64(longestFrame))
+	return max(o.MaxGap, buffer, time.Duration(frame))
 }

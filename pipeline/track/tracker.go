@@ -80,9 +80,9 @@ func New(o Options) (*Tracker, error) {
 // Frames must come in order. When, by the clock, frames were left out between,
 // tracks are predicted over them one by one, and the lost buffer goes on
 // running, but no track is lost for not being seen on a frame that nobody
-// looked at. After a gap (or a jump back) of more than the lost buffer and
-// MaxGap every track has ended, and ids go on counting. A jump back by less
-// counts as one frame.
+// looked at. After a gap (or a jump back) of more than the lost buffer, MaxGap
+// and one and a half frames every track has ended, and ids go on counting. A
+// jump back by less counts as one frame.
 func (t *Tracker) Update(dets []pipeline.Detection, at time.Duration) []pipeline.Detection {
 	t.advance(at)
 	t.divide(dets)

@@ -243,6 +243,17 @@ func TestGapWithoutARate(t *testing.T) {
 	}
 }
 
+// At a rate that is low by itself the time from frame to frame is no gap.
+func TestGapAtALowRate(t *testing.T) {
+	for gap, want := range map[time.Duration]string{5 * time.Second: "1", 7 * time.Second: "1", 8 * time.Second: "2"} {
+		tr := newTracker(t, func(o *Options) { o.FrameRate = .2 })
+		play(tr, dets{walker(0, .9)})
+		if got := ids(tr.Update(dets{walker(0, .9)}, tr.at+gap)); got != want {
+			t.Errorf("%v: %s, want %s", gap, got, want)
+		}
+	}
+}
+
 // A skipped frame is predicted over like any other: the same state as after an
 // update that saw nothing new, as long as the track was followed.
 func TestSkippedFramesArePredictions(t *testing.T) {

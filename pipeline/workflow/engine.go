@@ -140,14 +140,17 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 	w.src, w.info = f, f.Info()
 	w.events, w.deliveries, w.took = nil, nil, [pipeline.NumStages]time.Duration{}
 	e.number++
-	e.rate.see(w.info.PTS)
+	e.rate.see(w.info.PTS, e.stream.MaxFPS)
 	fps := e.opts.FPS
 	if fps <= 0 || !e.stream.Live && e.stream.FPS > 0 {
 		fps = e.stream.FPS // a file knows better than who declared a rate
 	}
 	w.frame = Frame{
-		Video: "default_source", Number: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps, MeasuredFPS: e.rate.fps(),
-		FromFile: !e.stream.Live,
+		Video: "default_source", Number: e.number, Count: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps,
+		Rate: pipeline.StreamInfo{FPS: fps, MaxFPS: e.stream.MaxFPS}.Rate(), MeasuredFPS: e.rate.fps(), FromFile: !e.stream.Live,
+	}
+	if w.frame.FromFile {
+		w.frame.Number = int64(w.info.Seq) // its time is Number / FPS, whichever frames were left out
 	}
 	name := e.opts.ImageInput
 	if name == "" {

@@ -34,11 +34,13 @@ type Image struct {
 // A Frame is what is known of the frame that is being processed.
 type Frame struct {
 	Video       string // video identifier, "default_source"
-	Number      int64  // from 1
+	Number      int64  // from 1: in a file its place there, of a camera the count of those that were processed
+	Count       int64  // frames processed, this one included; less than Number where a run leaves out frames of a file
 	Time        time.Time
 	PTS         time.Duration
-	FPS         float64 // declared, or else what the stream says; 0 when unknown
-	MeasuredFPS float64 // 0 until known
+	FPS         float64 // of the stream: declared, or else what it says; 0 when unknown
+	Rate        float64 // frames a second that are processed: FPS, or what the run is limited to; 0 when FPS is
+	MeasuredFPS float64 // of the frames that are processed; 0 until known
 	FromFile    bool
 }
 

@@ -199,16 +199,23 @@ func (e *Engine) Times() []StepTime {
 	return all
 }
 
-// rate measures how fast frames come, over the last second or so.
+// rate measures how fast frames come, over the last 16 or so.
 type rate struct {
 	last   time.Duration
 	seen   uint64
 	period float64 // seconds, smoothed
 }
 
-func (r *rate) see(pts time.Duration) {
+// see takes note of a frame. maxFPS is what the run is limited to, 0 if it is
+// not: more than ten seconds without a frame is a gap and says nothing about
+// the rate, unless frames are asked for as rarely as that.
+func (r *rate) see(pts time.Duration, maxFPS float64) {
+	gap := 10.0
+	if maxFPS > 0 {
+		gap = max(gap, 2/maxFPS)
+	}
 	r.seen++
-	if d := (pts - r.last).Seconds(); r.seen > 1 && d > 0 && d < 10 {
+	if d := (pts - r.last).Seconds(); r.seen > 1 && d > 0 && d < gap {
 		if r.period == 0 {
 			r.period = d
 		}

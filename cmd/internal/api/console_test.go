@@ -112,7 +112,7 @@ func TestConsolePlaysTheLivePicture(t *testing.T) {
 			}
 			page := evaluate(t, tab, `document.body.innerText`)
 			for _, want := range []string{
-				"jetson-yard", "2 cameras", "Live", "4\nperson", "1\nbicycle", "15.0", "23,448", "11 replaced by a newer frame", "avdec_h264 · software",
+				"jetson-yard", "2 cameras", "Live", "4\nperson", "1\nbicycle", "15.0", "23,448", "Dropped\n12\n", "Dropped: 11 replaced by a newer frame, 1 failed in the model or a step. Left out by max_fps: 23,460", "30 frames/s · at most 15 processed", "avdec_h264 · software",
 				"nvv4l2decoder is not installed", "libcudart.so.12 was not found", "Refused", "The camera refuses user admin", "Check user and password",
 				"CPU; building engine for TensorRT, 1 min 35 s of about 5 min 0 s", "End of the stream", "delivery.mp4 (file)", "session 7 (WebRTC)", "Client gone", "person 80,211", "Synchronised",
 			} {

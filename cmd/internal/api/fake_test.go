@@ -67,8 +67,8 @@ func newAppliance(t testing.TB, codecs ...pipeline.Codec) *appliance {
 		{
 			Name: "yard", Source: pipeline.SourceID{Kind: "rtsp", Name: "rtsp://10.0.0.21:554/stream1"}, State: "live", Since: now.Add(-26 * time.Minute),
 			Run: "01J9ZC0000000000000000000B", FPS: 14.97, Counts: map[string]int{"person": 4, "bicycle": 1},
-			Frames: pipeline.FrameBooks{In: 23460, Processed: 23448, Dropped: map[pipeline.Cause]uint64{pipeline.DropBusy: 11, pipeline.DropError: 1}},
-			Stream: api.Stream{Codec: "H.264", Width: 320, Height: 180, FPS: 15, Decoder: "avdec_h264", Fallback: "nvv4l2decoder is not installed"},
+			Frames: pipeline.FrameBooks{In: 46920, Processed: 23448, Dropped: map[pipeline.Cause]uint64{pipeline.DropBusy: 11, pipeline.DropError: 1, pipeline.DropRate: 23460}},
+			Stream: api.Stream{Codec: "H.264", Width: 320, Height: 180, FPS: 30, MaxFPS: 15, Decoder: "avdec_h264", Fallback: "nvv4l2decoder is not installed"},
 			Model:  "nanodet-plus-m-416", Provider: "cpu", Why: "CUDA: libcudart.so.12 was not found", Preview: true, LastFrame: now,
 		},
 		{
@@ -78,7 +78,7 @@ func newAppliance(t testing.TB, codecs ...pipeline.Codec) *appliance {
 	}
 	a.runs = []api.Run{
 		{ID: "01J9ZC0000000000000000000B", State: "running", Camera: "yard", Source: pipeline.SourceID{Kind: "rtsp", Name: "yard"}, StartedAt: now.Add(-26 * time.Minute), DurationS: 1564,
-			Frames: pipeline.FrameBooks{In: 23460, Processed: 23448, Dropped: map[pipeline.Cause]uint64{"busy": 12}}, Detections: map[string]uint64{"person": 80211, "bicycle": 4022}, FPS: 14.97},
+			Frames: pipeline.FrameBooks{In: 46920, Processed: 23448, Dropped: map[pipeline.Cause]uint64{"busy": 12, "max_fps": 23460}}, Detections: map[string]uint64{"person": 80211, "bicycle": 4022}, FPS: 14.97},
 		{ID: "01J9ZC0000000000000000000A", State: "complete", Source: pipeline.SourceID{Kind: "file", Name: "delivery.mp4"}, StartedAt: start, EndedAt: start.Add(time.Minute), DurationS: 60,
 			Frames: pipeline.FrameBooks{In: 900, Processed: 900}, Detections: map[string]uint64{"person": 12}, FPS: 15, Termination: pipeline.EndOfStream, Record: json.RawMessage(finished)},
 		{ID: "01J9ZC00000000000000000009", State: "complete", Source: pipeline.SourceID{Kind: pipeline.SourceWebRTC, Name: "session 7"}, StartedAt: start, EndedAt: start.Add(time.Minute), DurationS: 60,

@@ -64,7 +64,7 @@ func newCollector(s *Server) *collector {
 		camState:   gauge("camera_state", "1 for the state that a camera is in.", "camera", "state"),
 		camIn:      counter("camera_frames_in", "Frames that arrived in the present run.", "camera"),
 		camDone:    counter("camera_frames_processed", "Frames processed in the present run.", "camera"),
-		camDropped: counter("camera_frames_dropped", "Frames dropped in the present run, by cause.", "camera", "cause"),
+		camDropped: counter("camera_frames_dropped", "Frames dropped in the present run, by cause; max_fps is what was asked for.", "camera", "cause"),
 		camFPS:     gauge("camera_fps", "Frames processed per second, over the last few.", "camera"),
 		camObjects: gauge("camera_objects", "Objects on the newest picture, by class.", "camera", "class"),
 		camAge:     gauge("camera_last_frame_age_seconds", "Time since a frame arrived.", "camera"),

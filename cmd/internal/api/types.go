@@ -122,6 +122,7 @@ type Stream struct {
 	Width    int     `json:"width,omitempty"`
 	Height   int     `json:"height,omitempty"`
 	FPS      float64 `json:"fps,omitempty"`
+	MaxFPS   float64 `json:"max_fps,omitempty"` // frames a second that are worked on, at most; absent: all
 	Decoder  string  `json:"decoder,omitempty"`
 	Hardware bool    `json:"hardware"`
 	Fallback string  `json:"fallback,omitempty"` // why a lesser decoder runs than the platform should have

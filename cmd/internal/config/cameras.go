@@ -53,6 +53,9 @@ func (cam *Camera) check(r *report, at string) {
 	if (cam.Width == 0) != (cam.Height == 0) {
 		r.bad(at+".width", "width and height belong together; set both or none")
 	}
+	if cam.MaxFPS > 0 && cam.MaxFPS < pipeline.LeastMaxFPS { // below and above, its bounds say it
+		r.bad(at+".max_fps", "%v is out of range; it may be from %v to %v, or 0 for every picture", cam.MaxFPS, pipeline.LeastMaxFPS, pipeline.MostMaxFPS)
+	}
 	for i, class := range cam.Classes {
 		if class == "" {
 			r.bad(at+".classes["+strconv.Itoa(i)+"]", "is empty; name a class of the model, or remove it")

@@ -136,6 +136,7 @@ type Camera struct {
 	WorkflowParameters Parameters `yaml:"workflow_parameters" doc:"Values for the workflow's inputs, by name."`
 	Zones              Zones      `yaml:"zones" doc:"Areas by name, each a list of corners [x, y] in pixels of the picture: {yard: [[0, 0], [640, 0], [640, 360]]}. Entering and leaving them, and how many are inside, is told."`
 	Lines              Lines      `yaml:"lines" doc:"Lines by name, each two points [x, y] in pixels of the picture: {gate: [[0, 200], [640, 200]]}. Crossings are counted, in each direction."`
+	MaxFPS             float64    `yaml:"max_fps" default:"0" min:"0" max:"240" doc:"Pictures a second to work on, at most: 5, or 0.5 for one every two seconds; 0.01 is the least. The others are left out and counted under dropped as max_fps. The live picture shows what is worked on. 0: every one."`
 	Keep               string     `yaml:"keep" enum:"every|changes|events" doc:"As storage.keep, for this camera. Empty: storage.keep."`
 	StallAfter         Duration   `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled and opened anew."`
 	Loop               bool       `yaml:"loop" doc:"Play a file again and again, at its own speed, as a camera would."`

@@ -301,6 +301,26 @@ func TestMistakes(t *testing.T) {
 			},
 		},
 		{
+			name: "frame rates",
+			file: "cameras:\n" +
+				"  a: {url: 'rtsp://h', max_fps: -1}\n" +
+				"  b: {url: 'rtsp://h', max_fps: .nan}\n" +
+				"  c: {url: 'rtsp://h', max_fps: 0.001}\n" +
+				"  d: {url: 'rtsp://h', max_fps: 1e9}\n" +
+				"  e: {url: 'rtsp://h', max_fps: 5 fps}\n" +
+				"  f: {url: 'rtsp://h', max_fps: 0.01}\n" +
+				"  g: {url: clip.mp4, loop: true, max_fps: 0.5}\n",
+			environ: []string{"PERCH_CAMERAS_G_MAX_FPS=NaN"},
+			want: []string{
+				"2:33 cameras.a.max_fps: -1 is out of range; it may be from 0 to 240",
+				`3:33 cameras.b.max_fps: ".nan" is not a number`,
+				"4:33 cameras.c.max_fps: 0.001 is out of range; it may be from 0.01 to 240, or 0 for every picture",
+				"5:33 cameras.d.max_fps: 1e+09 is out of range; it may be from 0 to 240",
+				`6:33 cameras.e.max_fps: "5 fps" is not a number`,
+				`PERCH_CAMERAS_G_MAX_FPS cameras.g.max_fps: "NaN" is not a number`,
+			},
+		},
+		{
 			name: "choices",
 			file: "log:\n" +
 				"  level: wran\n" +

@@ -51,6 +51,7 @@ type eventLogBlock struct {
 
 	frame, flushed int
 	start          time.Time
+	first          int64    // number of the first frame
 	events         []logged // in the order in which they came
 	index          map[pipeline.TrackID]int
 }
@@ -114,14 +115,14 @@ func (b *eventLogBlock) Run(c *workflow.Call) error {
 func (b *eventLogBlock) now(f *workflow.Frame, fps float64) moment {
 	b.frame++
 	if b.frame == 1 {
-		b.start, b.flushed = f.Time, 1
+		b.start, b.first, b.flushed = f.Time, f.Number, 1
 	}
 	m := moment{frame: b.frame, unix: float64(f.Time.UnixMicro()) / 1e6, relative: f.Time.Sub(b.start).Seconds()}
 	if f.FromFile {
 		if f.FPS > 0 {
 			fps = f.FPS
 		}
-		m.relative = float64(b.frame-1) / fps
+		m.relative = float64(f.Number-b.first) / fps
 	}
 	return m
 }

@@ -69,15 +69,17 @@ func TestDetectionEventLogAsJSON(t *testing.T) {
 	for name, c := range map[string]struct {
 		info     pipeline.StreamInfo
 		fields   string
+		every    uint64
 		step     time.Duration
 		relative [2]float64 // of the second and the fourth frame
 	}{
-		"a camera":              {pipeline.StreamInfo{FPS: 30, Live: true}, "", time.Second, [2]float64{1, 3}},
-		"a file":                {pipeline.StreamInfo{FPS: 4}, "", time.Second, [2]float64{.25, .75}},
-		"a file without a rate": {pipeline.StreamInfo{}, `, "fallback_fps": 2`, time.Second, [2]float64{.5, 1.5}},
+		"a camera":              {pipeline.StreamInfo{FPS: 30, Live: true}, "", 1, time.Second, [2]float64{1, 3}},
+		"a file":                {pipeline.StreamInfo{FPS: 4}, "", 1, time.Second, [2]float64{.25, .75}},
+		"a file without a rate": {pipeline.StreamInfo{}, `, "fallback_fps": 2`, 1, time.Second, [2]float64{.5, 1.5}},
+		"a file, limited":       {pipeline.StreamInfo{FPS: 4, MaxFPS: 2}, "", 2, time.Second / 2, [2]float64{.5, 1.5}},
 	} {
 		h, _ := logging(t, c.fields+`, "frame_threshold": 2`, &c.info, nil, []uint64{7}, nil, []uint64{7})
-		h.Step = c.step
+		h.Step, h.Every = c.step, c.every
 		for range 4 {
 			h.Blank()
 		}

@@ -72,7 +72,14 @@ func TestRateLimiter(t *testing.T) {
 			t.Errorf("%s: %s, want %s", k.name, got, k.want)
 		}
 	}
-	h := trial{blocks: []*workflow.Manifest{workflowtest.Values(workflow.Value{}, workflow.IntOf(1))}}.start(t, spec("", []string{valueStep, fmt.Sprintf(rate, ""), probe("probe")}, "probe=$steps.probe.output"))
+	// The same 0.3 s of the video when the run works on every third frame.
+	h := trial{info: &pipeline.StreamInfo{FPS: 30, MaxFPS: 10}, blocks: []*workflow.Manifest{workflowtest.Values(ints(1)...)}}.start(t,
+		spec("", []string{valueStep, fmt.Sprintf(rate, `, "cooldown_seconds": 0.3, "video_reference_image": "$inputs.image"`), probe("probe")}, "probe=$steps.probe.output"))
+	h.Every = 3
+	if got, want := passes(h, 12, nil), "+--+--+--+--"; got != want {
+		t.Errorf("frames left out: %s, want %s", got, want)
+	}
+	h = trial{blocks: []*workflow.Manifest{workflowtest.Values(workflow.Value{}, workflow.IntOf(1))}}.start(t, spec("", []string{valueStep, fmt.Sprintf(rate, ""), probe("probe")}, "probe=$steps.probe.output"))
 	if got := passes(h, 2, nil); got != "-+" {
 		t.Errorf("null before it: %s, want -+", got)
 	}

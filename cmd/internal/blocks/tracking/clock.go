@@ -37,13 +37,13 @@ func (k *clock) at(f *workflow.Frame) time.Duration {
 // two frames.
 const assumedRate = 30
 
-// frameRate is the rate of a video in frames per second: as declared, or else
-// as measured so far, or else as assumed. Declared is false unless it is the
-// first of these.
+// frameRate is the rate at which frames of a video are processed, in frames per
+// second: as declared and limited, or else as measured so far, or else as
+// assumed. Declared is false unless it is the first of these.
 func frameRate(f *workflow.Frame) (fps float64, declared bool) {
 	switch {
-	case f.FPS > 0 && f.FPS <= track.FastestRate:
-		return f.FPS, true
+	case f.Rate > 0 && f.Rate <= track.FastestRate:
+		return f.Rate, true
 	case f.MeasuredFPS > 0:
 		return min(f.MeasuredFPS, track.FastestRate), false
 	}

@@ -81,16 +81,21 @@ func TestClocks(t *testing.T) {
 	for name, c := range map[string]struct {
 		info     pipeline.StreamInfo
 		declared float64
+		every    uint64
 		want     string
 	}{
-		"a file":                {pipeline.StreamInfo{FPS: 4}, 0, "0|0.25|0.5"},
-		"a file knows better":   {pipeline.StreamInfo{FPS: 4}, 2, "0|0.25|0.5"},
-		"a file, declared":      {pipeline.StreamInfo{}, 2, "0|0.5|1"},
-		"a file without a rate": {pipeline.StreamInfo{}, 0, "0|2|4"},
-		"a camera":              {pipeline.StreamInfo{FPS: 4, Live: true}, 0, "0|2|4"},
+		"a file":                         {pipeline.StreamInfo{FPS: 4}, 0, 1, "0|0.25|0.5"},
+		"a file knows better":            {pipeline.StreamInfo{FPS: 4}, 2, 1, "0|0.25|0.5"},
+		"a file, declared":               {pipeline.StreamInfo{}, 2, 1, "0|0.5|1"},
+		"a file without a rate":          {pipeline.StreamInfo{}, 0, 1, "0|2|4"},
+		"a camera":                       {pipeline.StreamInfo{FPS: 4, Live: true}, 0, 1, "0|2|4"},
+		"a file, limited":                {pipeline.StreamInfo{FPS: 4, MaxFPS: 1}, 0, 4, "0|1|2"},
+		"a file, declared and limited":   {pipeline.StreamInfo{MaxFPS: 1}, 2, 2, "0|1|2"},
+		"a file, limited without a rate": {pipeline.StreamInfo{MaxFPS: .25}, 0, 2, "0|4|8"},
+		"a camera, limited":              {pipeline.StreamInfo{FPS: 4, MaxFPS: 1, Live: true}, 0, 4, "0|8|16"},
 	} {
 		h := workflowtest.New(t, spec("test/detections@v1", step, "timed_detections"), nil, workflow.Options{FPS: c.declared}, &c.info, All(), []*workflow.Manifest{workflowtest.Detections(path(50, 50)...)})
-		h.Step = 2 * time.Second
+		h.Step, h.Every = 2*time.Second, c.every
 		var got []string
 		for range 3 {
 			h.Blank()

@@ -174,6 +174,42 @@ func TestTrackerWithoutAFrameRate(t *testing.T) {
 	}
 }
 
+// Of a run that leaves out frames the tracker is told the rate that is left: a
+// buffer of one second is one second, and a car that is parked keeps its id
+// however rarely somebody looks.
+func TestTrackerOfARunThatLeavesOutFrames(t *testing.T) {
+	for _, c := range []struct {
+		says, limit float64
+		step        time.Duration
+		every       uint64
+		misses      int
+		want        string
+	}{
+		{10, 5, time.Second / 10, 2, 5, "1"}, {10, 5, time.Second / 10, 2, 6, ""},
+		{0, 5, time.Second / 10, 2, 5, "1"}, {0, 5, time.Second / 10, 2, 6, ""}, // measured
+		{1000, 5, time.Second / 10, 2, 5, "1"}, {1000, 5, time.Second / 10, 2, 6, ""}, // what the stream says is nonsense, the limit is not
+		{10, 1, time.Second / 10, 10, 1, "1"}, {10, 1, time.Second / 10, 10, 2, ""},
+		{10, .2, time.Second / 10, 50, 0, "1"},
+		{10, .01, time.Second / 10, 1000, 0, "1"},
+		{0, .01, time.Second / 10, 1000, 0, "1"},
+	} {
+		frames := [][]workflow.Detection{{walker(0, .9)}, {walker(0, .9)}}
+		for range c.misses {
+			frames = append(frames, nil)
+		}
+		frames = append(frames, []workflow.Detection{walker(0, .9)})
+		h := workflowtest.New(t, spec("test/model@v1", `"type": "roboflow_core/byte_tracker@v3", "image": "$inputs.image", "detections": "$steps.source.predictions"`, "tracked_detections"),
+			nil, workflow.Options{}, &pipeline.StreamInfo{FPS: c.says, MaxFPS: c.limit, Live: true}, All(), []*workflow.Manifest{model(frames...)})
+		h.Step, h.Every = c.step, c.every
+		for range frames {
+			h.Blank()
+		}
+		if got := ids(h, "tracked_detections"); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // Track ids are needed before the graph runs, not only when it does.
 func TestMistakesAreFoundBeforeTheRun(t *testing.T) {
 	const line = `"type": "roboflow_core/line_counter@v2", "image": "$inputs.image", "detections": "$steps.source.predictions", `

@@ -14,7 +14,7 @@ func TestVelocity(t *testing.T) {
 	const step = `"type": "roboflow_core/velocity@v1", "image": "$inputs.image", "detections": "$steps.source.predictions"`
 	for name, c := range map[string]struct {
 		extra  string
-		fps    float64
+		fps    float64 // negative: of the stream, and the run is limited to one a second
 		frames [][]workflow.Detection
 		want   string // velocity, speed, smoothed velocity, smoothed speed of the last
 	}{
@@ -24,12 +24,18 @@ func TestVelocity(t *testing.T) {
 		"two a second":  {"", 2, path(0, 0, 3, -4), "[6 -8] 10 [3 -4] 5"},
 		"not smoothed":  {`, "smoothing_alpha": 1`, 1, path(0, 0, 3, 4), "[3 4] 5 [3 4] 5"},
 		"metres":        {`, "pixels_per_meter": 10`, 1, path(0, 0, 30, 40), "[3 4] 5 [1.5 2] 2.5"},
+		"left out":      {"", -2, path(0, 0, 3, 4), "[3 4] 5 [1.5 2] 2.5"},
 		"missed once":   {"", 1, [][]workflow.Detection{{box(7, 0, 0)}, nil, {box(7, 6, 8)}}, "[3 4] 5 [1.5 2] 2.5"},
 		"another track": {"", 1, [][]workflow.Detection{{box(7, 0, 0)}, {box(8, 6, 8)}}, "[0 0] 0 [0 0] 0"},
 		"nobody":        {"", 1, [][]workflow.Detection{nil}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := workflowtest.New(t, spec("test/detections@v1", step+c.extra, "velocity_detections"), nil, workflow.Options{}, &pipeline.StreamInfo{FPS: c.fps}, All(), []*workflow.Manifest{workflowtest.Detections(c.frames...)})
+			info, every := pipeline.StreamInfo{FPS: c.fps}, uint64(1)
+			if c.fps < 0 {
+				info, every = pipeline.StreamInfo{FPS: -c.fps, MaxFPS: 1}, uint64(-c.fps)
+			}
+			h := workflowtest.New(t, spec("test/detections@v1", step+c.extra, "velocity_detections"), nil, workflow.Options{}, &info, All(), []*workflow.Manifest{workflowtest.Detections(c.frames...)})
+			h.Every = every
 			for range c.frames {
 				h.Blank()
 			}

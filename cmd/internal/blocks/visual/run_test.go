@@ -69,6 +69,13 @@ func TestWithoutDetectionsNothingIsDrawn(t *testing.T) {
 }
 
 func TestTraceFollowsTracksForItsLength(t *testing.T) {
+	for _, every := range []uint64{1, 10} { // its length is of frames that are worked on
+		traceIsSoLong(t, every)
+	}
+}
+
+func traceIsSoLong(t *testing.T, every uint64) {
+	t.Helper()
 	at := func(x float32, track uint64) workflow.Detection {
 		return workflowtest.Det(x-10, 50, x+10, 70, 0, "person", 0.9, track)
 	}
@@ -76,6 +83,7 @@ func TestTraceFollowsTracksForItsLength(t *testing.T) {
 		{at(20, 1), at(20, 0)}, {at(60, 1), at(99, 0)}, {at(100, 1)}, {at(140, 1)}, {}, {}, {}, {at(20, 1)}, {at(30, 1)},
 	}
 	h := start(t, graph("trace_visualization@v1", with(custom+`, "trace_length": 3, "thickness": 2`)), nil, frames...)
+	h.Every = every
 	line := func(x int, on bool) probe {
 		if on {
 			return probe{x, 59, white}
@@ -95,7 +103,7 @@ func TestTraceFollowsTracksForItsLength(t *testing.T) {
 		p := shot(t, h)
 		for _, q := range want {
 			if got := p.Planes[0][q.y*p.Strides[0]+q.x]; got != q.want {
-				t.Errorf("frame %d: luma at %d is %d, want %d", i+1, q.x, got, q.want)
+				t.Errorf("frame %d of %d: luma at %d is %d, want %d", i+1, every, q.x, got, q.want)
 			}
 		}
 	}

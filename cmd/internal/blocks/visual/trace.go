@@ -38,7 +38,7 @@ type traceBlock struct {
 	spare             []*trail // of tracks that are over
 }
 
-// trail is where a track was; frames[i] is the number of the frame of points[i].
+// trail is where a track was; frames[i] is the count of the frame of points[i].
 type trail struct {
 	points []pipeline.Point
 	frames []int64
@@ -52,7 +52,7 @@ func (b *traceBlock) Run(c *workflow.Call) error {
 	if r.err != nil {
 		return r.err
 	}
-	now := c.Frame().Number
+	now := c.Frame().Count
 	b.forget(now - int64(length))
 	for i := range s.found {
 		d := &s.found[i]

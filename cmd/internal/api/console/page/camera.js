@@ -49,6 +49,7 @@ export class Card {
 
   update(camera) {
     this.camera = camera;
+    this.player.pause = camera.stream.max_fps ? 1000 / camera.stream.max_fps : 0;
     this.root.dataset.state = camera.state;
     say(this.part("h3"), camera.name);
     say(this.part(".source"), camera.source.name === camera.name ? camera.source.kind.toUpperCase() : `${camera.source.kind.toUpperCase()} · ${camera.source.name}`);
@@ -63,10 +64,10 @@ export class Card {
   figures(camera) {
     say(this.part(".fps"), words.rate(camera.fps));
     say(this.part(".processed"), words.count(camera.frames.processed));
-    const dropped = words.total(camera.frames.dropped);
-    say(this.part(".dropped"), words.count(dropped));
-    const why = words.byNumber(camera.frames.dropped).map(([cause, n]) => `${words.count(n)} ${words.cause(cause)}`);
-    say(this.part(".causes"), dropped ? `Dropped: ${why.join(", ")}` : "");
+    const lost = words.lost(camera.frames.dropped), left = camera.frames.dropped?.max_fps;
+    say(this.part(".dropped"), words.count(words.total(lost)));
+    const why = words.byNumber(lost).map(([cause, n]) => `${words.count(n)} ${words.cause(cause)}`);
+    say(this.part(".causes"), [why.length && `Dropped: ${why.join(", ")}`, left && `Left out by max_fps: ${words.count(left)}`].filter(Boolean).join(". "));
     say(this.part(".since"), words.span((Date.now() - new Date(camera.since)) / 1000));
   }
 
@@ -81,7 +82,8 @@ export class Card {
   works({ stream, model, provider, provider_why: why }) {
     const size = stream.width ? `${stream.width} × ${stream.height}` : "";
     const fps = stream.fps ? `${+stream.fps.toFixed(2)} frames/s` : "";
-    say(this.part(".stream"), [stream.codec, size, fps].filter(Boolean).join(" · ") || "Not open");
+    const most = stream.max_fps ? `at most ${stream.max_fps} processed` : "";
+    say(this.part(".stream"), [stream.codec, size, fps, most].filter(Boolean).join(" · ") || "Not open");
     say(this.part(".decoder"), stream.decoder ? `${stream.decoder} · ${stream.hardware ? "hardware" : "software"}` : stream.codec ? "None needed" : "Not open");
     say(this.part(".model"), [model, provider && `on ${words.provider(provider)}`].filter(Boolean).join(" ") || "None");
     const warnings = [];

@@ -19,7 +19,7 @@ function row(run) {
     cell("Ended because", { "data-mark": mark, text: ending, title: run.errors?.[0] }),
     cell("Lasted", { class: "number", text: words.span(run.duration_s) }),
     cell("Frames", { class: "number", text: words.count(run.frames.in) }),
-    cell("Dropped", { class: "number", text: words.count(words.total(run.frames.dropped)) }),
+    cell("Dropped", { class: "number", text: words.count(words.total(words.lost(run.frames.dropped))) }),
     cell("Frames/s", { class: "number", text: words.rate(run.fps) }),
     cell("Detections", { class: "many", text: text || "none" }),
     cell("Record", {}, element("a", { href: `api/v1/runs/${encodeURIComponent(run.run_id)}`, text: run.state === "running" ? "So far" : "Record",

@@ -4,9 +4,11 @@ import { request } from "./api.js";
 const firstWait = 1000, longestWait = 20000, silence = 6000;
 
 export class Player {
-  // tell(state, words): "idle", "connecting", "playing" or "waiting".
+  // tell(state, words): "idle", "connecting", "playing" or "waiting". pause is
+  // how long after a picture the next one is due, in milliseconds, if that is
+  // long.
   constructor(video, path, tell) {
-    Object.assign(this, { video, path, tell, wanted: false, attempt: 0, session: null, timer: 0 });
+    Object.assign(this, { video, path, tell, wanted: false, attempt: 0, session: null, timer: 0, pause: 0 });
   }
 
   start() {
@@ -76,7 +78,7 @@ export class Player {
           this.attempt = 0;
           this.tell("playing");
         }
-      } else if (now - moved > silence) {
+      } else if (now - moved > silence + this.pause) {
         this.retry("No picture arrives");
       }
     }, 250);

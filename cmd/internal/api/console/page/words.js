@@ -53,5 +53,11 @@ export function when(text) {
   return today ? time : `${at.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}, ${time}`;
 }
 
+// What a camera's max_fps leaves out is as asked for, and no loss.
+export function lost(dropped) {
+  const { max_fps: _, ...rest } = dropped ?? {};
+  return rest;
+}
+
 export const total = (counts) => Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
 export const byNumber = (counts) => Object.entries(counts ?? {}).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
