@@ -105,3 +105,43 @@ func TestErrorSaysWhatWasTriedAndWhatToDo(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+func TestNearest(t *testing.T) {
+	known := []string{"confidence", "classes", "class", "iou", "zones", "Über"}
+	for _, tt := range []struct {
+		word string
+		most int
+		want string
+	}{
+		{"confidence", 2, "confidence"},
+		{"confidnece", 2, "confidence"}, // swapped: one mistake
+		{"confidnece", 0, ""},
+		{"CLASSEZ", 2, "classes"},
+		{"clas", 1, "class"},
+		{"clss", 3, "class"}, // one away; classes is three
+		{"zone", 1, "zones"},
+		{"über", 1, "Über"},
+		{"ubre", 2, "Über"},
+		{"", 2, ""},
+		{"", 3, "iou"},
+		{"lines", 1, ""},
+		{strings.Repeat("x", 129), 200, ""},
+	} {
+		if got := Nearest(tt.word, known, tt.most); got != tt.want {
+			t.Errorf("%q within %d: %q, want %q", tt.word, tt.most, got, tt.want)
+		}
+	}
+	if got := Nearest("b", []string{"c", "a"}, 1); got != "a" {
+		t.Errorf("of two equally near %q", got)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for pair, want := range map[[2]string]int{
+		{"", ""}: 0, {"a", ""}: 1, {"", "ab"}: 2, {"kitten", "sitting"}: 3, {"flaw", "lawn"}: 2, {"abc", "abc"}: 0, {"abc", "acb"}: 1, {"ca", "abc"}: 3,
+	} {
+		if got := distance([]rune(pair[0]), []rune(pair[1])); got != want {
+			t.Errorf("%q: %d, want %d", pair, got, want)
+		}
+	}
+}

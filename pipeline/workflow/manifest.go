@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"perch/pipeline"
 )
 
 // A Literal is what may be written into a field instead of a selector.
@@ -174,39 +176,8 @@ func familyOf(typ string) string {
 	return family
 }
 
-// nearest returns the candidate with the smallest edit distance to name, or ""
-// if even that differs in more than a third.
+// nearest returns the candidate that a mistyped name was probably meant to be, or
+// "" if even that differs in more than a third.
 func nearest(name string, candidates []string) string {
-	slices.Sort(candidates)
-	best, least := "", max(len(name)/3, 2)+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c), least); d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of a and b, or limit if it is more.
-func distance(a, b string, limit int) int {
-	if len(a) > 200 || len(b) > 200 || max(len(a)-len(b), len(b)-len(a)) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j]+1, before+1)
-		}
-	}
-	return min(row[len(b)], limit)
+	return pipeline.Nearest(name, candidates, max(len(name)/3, 2))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"perch/pipeline"
 )
 
 // A Problem is one mistake in the configuration.
@@ -108,47 +110,11 @@ func (r *report) err() error {
 
 // nearest returns the candidate that word was probably meant to be, or "".
 func nearest(word string, candidates []string) string {
-	best, bestAt := "", max(2, len(word)/3)+1
+	most := max(2, len(word)/3)
 	if len(word) < 4 {
-		bestAt = 2
+		most = 1
 	}
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < bestAt {
-			best, bestAt = c, d
-		}
-	}
-	return best
-}
-
-// distance is Damerau's: letters put in, left out, changed or swapped with their
-// neighbour (the restricted form, "optimal string alignment").
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	if len(x) > 128 || len(y) > 128 {
-		return 128
-	}
-	rows := make([][]int, len(x)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(y)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		for j := 1; j <= len(y); j++ {
-			change := 1
-			if x[i-1] == y[j-1] {
-				change = 0
-			}
-			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+change)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				d = min(d, rows[i-2][j-2]+1)
-			}
-			rows[i][j] = d
-		}
-	}
-	return rows[len(x)][len(y)]
+	return pipeline.Nearest(word, candidates, most)
 }
 
 // didYouMean is the tail of a message about an unknown word.

@@ -33,17 +33,20 @@ func (r *Registry) Resolve(name string) (id string, err error) {
 		name = target
 	}
 	e.Hint = "perch model list shows those there are; add one with perch model add"
-	if close := nearest(name, slices.Concat(ids, slices.Collect(maps.Keys(r.opt.Aliases)))); close != "" {
+	if close := pipeline.Nearest(name, slices.Concat(ids, slices.Collect(maps.Keys(r.opt.Aliases))), len(name)/2); close != "" {
 		e.Hint = fmt.Sprintf("did you mean %s? perch model list shows those there are; else add it with perch model add", close)
 	}
 	e.Hint += fmt.Sprintf(", or let the name stand for a model that is here: workflows.models: {%q: %s}", e.On, r.substitute(ids))
 	return "", e
 }
 
+// longestShown is how much of a name an error repeats, in bytes.
+const longestShown = 128
+
 // short is a name that may have come from anywhere, for a message.
 func short(name string) string {
-	if len(name) > maxCompared {
-		return strings.ToValidUTF8(name[:maxCompared], "") + "..."
+	if len(name) > longestShown {
+		return strings.ToValidUTF8(name[:longestShown], "") + "..."
 	}
 	return name
 }
@@ -71,44 +74,4 @@ func (r *Registry) Manifest(name string) (model.Manifest, error) {
 		return model.Manifest{}, err
 	}
 	return entry.Manifest, nil
-}
-
-// maxCompared is the longest name for which a near one is looked for.
-const maxCompared = 128
-
-// nearest is the one of names that differs from name in the fewest characters,
-// "" if all differ in more than half of them.
-func nearest(name string, names []string) string {
-	if len(name) > maxCompared {
-		return ""
-	}
-	slices.Sort(names) // ties go to the first
-	best, least := "", len(name)/2+1
-	for _, n := range names {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance counts the characters to insert, remove or replace between a and b
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
