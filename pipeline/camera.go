@@ -131,7 +131,15 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 
 	var wg sync.WaitGroup
 	watched, done := context.WithCancel(ctx)
-	wg.Go(func() { live = c.watch(watched, run, cancel) })
+	opened := make(chan struct{}, 1)
+	told := run.OnOpen
+	run.OnOpen = func(info StreamInfo) {
+		if told != nil {
+			told(info)
+		}
+		signal(opened)
+	}
+	wg.Go(func() { live = c.watch(watched, run, opened, cancel) })
 	record, err := run.Run(ctx)
 	done()
 	wg.Wait()
@@ -141,15 +149,20 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 	return reason, live, err
 }
 
-// watch follows the frames of a run: the first makes the camera Live, a gap
-// makes it Stalled, and a longer one ends the run.
-func (c *Camera) watch(ctx context.Context, run *Run, end context.CancelCauseFunc) (live bool) {
+// watch follows the frames of a run: the first, right before which the stream is
+// opened, makes the camera Live, a gap makes it Stalled, and a longer one ends
+// the run.
+func (c *Camera) watch(ctx context.Context, run *Run, opened <-chan struct{}, end context.CancelCauseFunc) (live bool) {
 	tick := time.NewTicker(min(c.StallAfter/4, time.Second))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return live || run.Status().Books.In > 0
+		case <-opened:
+			live = true
+			c.enter(Live, "", run.Status().Stream)
+			continue
 		case <-tick.C:
 		}
 		s := run.Status()
