@@ -238,7 +238,7 @@ func (a *attempt) refused() error {
 }
 
 func tooLarge(width, height, limit int) error {
-	return fmt.Errorf("pictures are %dx%d, which is more than the %d pixels allowed", width, height, limit)
+	return fmt.Errorf("pictures are %dx%d, which is more than the %d pixels allowed (send smaller ones, or raise the limit)", width, height, limit)
 }
 
 // located gives an error of a state change a place.

@@ -37,12 +37,19 @@ type track struct {
 	silent time.Duration // a decoder that is fed and gives nothing for so long has failed
 }
 
-// OpenFeed makes a source of a stream that somebody else receives, such as a
-// browser's. It is a [pipeline.OpenFeed]. Nothing is started before Run and the
-// first key frame. A decoder that fails is replaced by the next one; what it
-// cannot decode is passed over, up to the next key frame.
-func (m *Media) OpenFeed(_ context.Context, c pipeline.Codec, name string) (pipeline.Feed, error) {
-	t := &track{media: m, name: name, log: m.log.With("source", name), silent: trackSilent, pixels: trackPixels}
+// FeedOpener makes sources of streams that somebody else receives, such as a
+// browser's. Pictures have at most so many pixels, and never more than 7680 by
+// 4320. Nothing is started before Run and the first key frame. A decoder that
+// fails is replaced by the next one; what it cannot decode is passed over, up to
+// the next key frame.
+func (m *Media) FeedOpener(maxPixels int) pipeline.OpenFeed {
+	return func(_ context.Context, c pipeline.Codec, name string) (pipeline.Feed, error) {
+		return m.newTrack(c, name, min(maxPixels, trackPixels))
+	}
+}
+
+func (m *Media) newTrack(c pipeline.Codec, name string, pixels int) (*track, error) {
+	t := &track{media: m, name: name, log: m.log.With("source", name), silent: trackSilent, pixels: pixels}
 	t.queue.arrive = make(chan struct{}, 1)
 	switch c {
 	case pipeline.CodecH264:

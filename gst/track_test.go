@@ -65,7 +65,7 @@ func follow(t testing.TB, f pipeline.Feed, c *collector) (done func() error, can
 
 func openFeed(t testing.TB, m *Media, codec pipeline.Codec) pipeline.Feed {
 	t.Helper()
-	f, err := m.OpenFeed(t.Context(), codec, "a test")
+	f, err := m.FeedOpener(trackPixels)(t.Context(), codec, "a test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,6 @@ func bothCodecs() []pipeline.Codec { return []pipeline.Codec{pipeline.CodecH264,
 // with.
 func TestTrackRoundTrip(t *testing.T) {
 	t.Parallel()
-	var _ pipeline.OpenFeed = openMedia(t).OpenFeed
 	for _, codec := range bothCodecs() {
 		t.Run(string(codec), func(t *testing.T) {
 			m := openMedia(t)
@@ -265,7 +264,7 @@ func TestTrackWithoutData(t *testing.T) {
 	if !f.Push(pipeline.AccessUnit{Key: true, Data: []byte{1}}) {
 		t.Error("after the end a unit is called lost")
 	}
-	if _, err := m.OpenFeed(t.Context(), "av1", "x"); pipeline.KindOf(err) != pipeline.Unsupported {
+	if _, err := m.FeedOpener(trackPixels)(t.Context(), "av1", "x"); pipeline.KindOf(err) != pipeline.Unsupported {
 		t.Errorf("%v", err)
 	}
 }
@@ -358,8 +357,10 @@ func TestTrackIsNotTooLarge(t *testing.T) {
 	m := openMedia(t)
 	for _, codec := range bothCodecs() {
 		for _, before := range []int{0, 5} {
-			f := openFeed(t, m, codec)
-			f.(*track).pixels = 200 * 200
+			f, err := m.FeedOpener(200*200)(t.Context(), codec, "a test")
+			if err != nil {
+				t.Fatal(err)
+			}
 			var c collector
 			done, _ := follow(t, f, &c)
 			if before > 0 {
@@ -371,7 +372,7 @@ func TestTrackIsNotTooLarge(t *testing.T) {
 			for _, au := range encoded(t, m, codec, 1, 3, 320, 240) {
 				f.Push(au)
 			}
-			err := done()
+			err = done()
 			wantError(t, err, pipeline.BadInput, "320x240", "40000 pixels")
 			if slices.ContainsFunc(c.frames, func(i pipeline.FrameInfo) bool { return i.Width > 160 }) {
 				t.Errorf("%s: a picture that is too large was decoded", codec)

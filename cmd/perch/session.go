@@ -101,7 +101,7 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 		DrainPoll: time.Duration(c.DrainDelay), Gzip: c.Gzip, JPEGQuality: c.JPEGQuality, Linger: time.Duration(c.Linger),
 		MaxUpload: int64(c.MaxUpload), MaxChunks: c.MaxChunks, UploadIdle: time.Duration(c.UploadIdle),
 		UploadDir: filepath.Join(string(a.cfg.DataDir), "uploads"), STUN: c.STUNServers, Bitrate: a.cfg.Preview.Bitrate,
-		Codecs: []pipeline.Codec{}, OpenFeed: a.media.OpenFeed, OpenEncoder: a.media.OpenEncoder, DrawLines: a.lines.draw,
+		Codecs: []pipeline.Codec{}, OpenFeed: a.media.FeedOpener(c.MaxPixels), OpenEncoder: a.media.OpenEncoder, DrawLines: a.lines.draw,
 		OpenFile: func(path string, pace pipeline.Pace) (pipeline.Source, error) {
 			return a.media.NewSource(gst.SourceSpec{Kind: pipeline.SourceFile, Name: "upload", Path: path, Pace: pace, RealTime: pace == pipeline.Realtime, MaxPixels: c.MaxPixels})
 		},
@@ -233,7 +233,7 @@ func iceServers(list []api.ICEServer) []webrtc.ICEServer {
 // begin starts the run of a client that has its answer.
 func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id string, peer *webrtc.Session, engine pipeline.Engine, req api.SessionRequest) {
 	run := &pipeline.Run{
-		ID: id, Device: s.device, Source: &bounded{Source: peer.Source(), pixels: s.cfg.Sessions.MaxPixels}, Pace: pipeline.Lossless,
+		ID: id, Device: s.device, Source: peer.Source(), Pace: pipeline.Lossless,
 		Engine: engine, Recorder: s.store, Viewers: []pipeline.Viewer{peer}, Limit: s.sessionLimit(req), Log: s.log.With("session", peer.ID()),
 		Now: time.Now, Clock: s.clock.Read, OnOpen: peer.Opened, OnEnd: s.ended.count,
 	}

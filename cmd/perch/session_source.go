@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
@@ -59,55 +58,6 @@ func hostOf(address string) string {
 		return "of the client"
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// bounded ends a source whose pictures are larger than a session may have.
-type bounded struct {
-	pipeline.Source
-	pixels int
-}
-
-func (b *bounded) Run(ctx context.Context, out pipeline.Outlet) error {
-	// Not cancelled at the end: a session takes this context for its run's,
-	// which goes on until the last frames have been shown.
-	ctx, cancel := context.WithCancelCause(ctx)
-	gate := &boundedOutlet{Outlet: out, pixels: b.pixels, cancel: cancel}
-	err := b.Source.Run(ctx, gate)
-	if gate.err != nil {
-		return gate.err
-	}
-	return err
-}
-
-type boundedOutlet struct {
-	pipeline.Outlet
-	pixels int
-	cancel context.CancelCauseFunc
-	err    error // owned by the source's goroutine
-}
-
-func (o *boundedOutlet) Opened(info pipeline.StreamInfo) {
-	o.check(info.Width, info.Height)
-	o.Outlet.Opened(info)
-}
-
-func (o *boundedOutlet) PutFrame(ctx context.Context, f pipeline.Frame) {
-	if i := f.Info(); !o.check(i.Width, i.Height) {
-		f.Release()
-		return
-	}
-	o.Outlet.PutFrame(ctx, f)
-}
-
-func (o *boundedOutlet) check(width, height int) bool {
-	if width*height > o.pixels && o.err == nil {
-		o.err = &pipeline.Error{
-			Op: "play", On: "the session's pictures", Kind: pipeline.BadInput, Err: fmt.Errorf("they have %d x %d pixels and at most %d are processed", width, height, o.pixels),
-			Hint: "sessions.max_pixels is the limit",
-		}
-		o.cancel(o.err)
-	}
-	return o.err == nil
 }
 
 // How a session's camera that went away is tried again.
