@@ -239,13 +239,47 @@ type modelTest struct {
 	json bool
 }
 
-// found is one detection as perch model test --json prints it, which is also
-// the form of perch export --format jsonl.
+// foundJSON is one detection as perch model test --json prints it: the form of
+// perch export --format jsonl, and what only some models give.
 type foundJSON struct {
-	Label string     `json:"label"`
-	Class int        `json:"class"`
-	Score float32    `json:"score"`
-	Box   [4]float32 `json:"box"` // x0, y0, x1, y1 in pixels
+	Label     string       `json:"label"`
+	Class     int          `json:"class"`
+	Score     float32      `json:"score"`
+	Box       [4]float32   `json:"box"`                 // x0, y0, x1, y1 in pixels
+	Keypoints [][3]float32 `json:"keypoints,omitempty"` // x, y in pixels and score, in the order of the model
+	MaskArea  int          `json:"mask_area,omitempty"` // pixels
+	Polygon   [][2]float32 `json:"polygon,omitempty"`   // x, y in pixels: the outline of the mask's largest part
+}
+
+func foundOf(d *pipeline.Detection) foundJSON {
+	f := foundJSON{Label: d.Label, Class: d.Class, Score: d.Score, Box: [4]float32{d.Box.X0, d.Box.Y0, d.Box.X1, d.Box.Y1}}
+	for _, k := range d.Keypoints {
+		f.Keypoints = append(f.Keypoints, [3]float32{k.X, k.Y, k.Score})
+	}
+	if d.Mask != nil {
+		f.MaskArea = d.Mask.Area()
+		for _, p := range d.Mask.Polygon() {
+			f.Polygon = append(f.Polygon, [2]float32{p.X, p.Y})
+		}
+	}
+	return f
+}
+
+// more says in words what a detection has besides its box.
+func (f *foundJSON) more() (s string) {
+	if f.Keypoints != nil {
+		seen := 0
+		for _, k := range f.Keypoints {
+			if k[2] >= 0.5 {
+				seen++
+			}
+		}
+		s = fmt.Sprintf("%d key points, %d of them above 0.5", len(f.Keypoints), seen)
+	}
+	if f.MaskArea > 0 {
+		s = fmt.Sprintf("mask of %d pixels", f.MaskArea)
+	}
+	return s
 }
 
 func (t *modelTest) picture(ctx context.Context, path string) error {
@@ -263,18 +297,18 @@ func (t *modelTest) picture(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	found := []foundJSON{}
+	for i := range r.Detections {
+		found = append(found, foundOf(&r.Detections[i]))
+	}
 	if !t.json {
 		fmt.Fprintf(t.out, "%s: %dx%d, %d found in %.1f ms on %s\n", path, pic.Width, pic.Height, len(r.Detections),
 			time.Since(start).Seconds()*1000, engine.About().Models[0].Provider)
 		w := tabwriter.NewWriter(t.out, 0, 8, 2, ' ', 0)
-		for _, d := range r.Detections {
-			fmt.Fprintf(w, "  %s\t%.3f\t%.1f,%.1f to %.1f,%.1f\n", d.Label, d.Score, d.Box.X0, d.Box.Y0, d.Box.X1, d.Box.Y1)
+		for _, f := range found {
+			fmt.Fprintf(w, "  %s\t%.3f\t%.1f,%.1f to %.1f,%.1f\t%s\n", f.Label, f.Score, f.Box[0], f.Box[1], f.Box[2], f.Box[3], f.more())
 		}
 		return w.Flush()
-	}
-	found := []foundJSON{}
-	for _, d := range r.Detections {
-		found = append(found, foundJSON{d.Label, d.Class, d.Score, [4]float32{d.Box.X0, d.Box.Y0, d.Box.X1, d.Box.Y1}})
 	}
 	b, err := json.Marshal(struct {
 		Image      string      `json:"image"`
