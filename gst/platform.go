@@ -30,6 +30,7 @@ type MissingElement struct {
 	Element string
 	Package string // Debian package that brings it
 	Why     string // "not installed", or which device is missing
+	Device  bool   // it is installed and has no device to work on
 }
 
 // elements is what the choice is made from.
@@ -125,9 +126,9 @@ func (j *job) look(reg elements) {
 	for _, c := range j.candidates {
 		switch {
 		case !reg.has(c.element):
-			j.missing = append(j.missing, MissingElement{c.element, c.pkg, "not installed"})
+			j.missing = append(j.missing, MissingElement{Element: c.element, Package: c.pkg, Why: "not installed"})
 		case len(c.devices) > 0 && !slices.ContainsFunc(c.devices, reg.exists):
-			j.missing = append(j.missing, MissingElement{c.element, c.pkg, "no device " + strings.Join(c.devices, " or ")})
+			j.missing = append(j.missing, MissingElement{Element: c.element, Package: c.pkg, Why: "no device " + strings.Join(c.devices, " or "), Device: true})
 		default:
 			j.present = append(j.present, c)
 		}

@@ -50,7 +50,7 @@ func checks(cfg *config.Config) []doctor.Check {
 	host := doctor.Host{Root: "/"}
 	list := []doctor.Check{
 		host.Board(), host.Memory(), host.Temperature(), host.Clock(), host.GPU(), host.Cameras(v4l2Devices(cfg)...), host.UDPBuffer(),
-		{Name: "GStreamer", Do: func(context.Context) []doctor.Finding { return checkMedia(p) }},
+		{Name: "GStreamer", Do: func(context.Context) []doctor.Finding { return checkMedia(p, host) }},
 		{Name: "model", Limit: engineLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, p) }},
 		doctor.Space("data_dir", string(cfg.DataDir)), doctor.Writable("data_dir", string(cfg.DataDir)),
 		doctor.Space("cache_dir", string(cfg.CacheDir)), doctor.Writable("cache_dir", string(cfg.CacheDir)),
@@ -74,19 +74,20 @@ func v4l2Devices(cfg *config.Config) (devices []string) {
 	return devices
 }
 
-func checkMedia(p *parts) []doctor.Finding {
+func checkMedia(p *parts, host doctor.Host) []doctor.Finding {
 	if err := p.openMedia(); err != nil {
 		return []doctor.Finding{doctor.FromError("", err, doctor.Missing)}
 	}
 	info := p.media.Platform()
 	list := []doctor.Finding{{Status: doctor.Good, Found: fmt.Sprintf("version %s; platform %s, because %s", p.media.Version(), info.Name, info.Why)}}
 	for _, j := range info.Jobs {
-		list = append(list, jobFinding(j))
+		list = append(list, jobFinding(j, host.Model()))
 	}
 	return list
 }
 
-func jobFinding(j gst.JobInfo) doctor.Finding {
+// jobFinding says who does a job on a board of that model, "" for a PC.
+func jobFinding(j gst.JobInfo, model string) doctor.Finding {
 	f := doctor.Finding{Name: j.Job, Status: doctor.Good, Found: j.Chosen}
 	if j.Hardware {
 		f.Found += " (hardware)"
@@ -100,14 +101,26 @@ func jobFinding(j gst.JobInfo) doctor.Finding {
 	case j.Fallback != "":
 		f.Status, f.Found = doctor.Warning, f.Found+": "+j.Fallback
 	}
+	if f.Status == doctor.Good {
+		return f
+	}
 	var packages []string
+	device := false
 	for _, m := range j.Missing {
-		if m.Package != "" && f.Status != doctor.Good {
+		device = device || m.Device
+		if m.Package != "" && !m.Device {
 			packages = append(packages, m.Package)
 		}
 	}
-	if len(packages) > 0 {
+	switch {
+	case len(packages) > 0:
 		f.Hint = "sudo apt-get install " + strings.Join(unique(packages), " ")
+	case device && j.Job == "encode-h264" && strings.Contains(model, "Orin Nano"):
+		// There is nothing to mend: NVIDIA sells the module without an encoder.
+		f.Status = doctor.Good
+		f.Found = j.Chosen + ": an Orin Nano has no video encoder, so live pictures and annotated video are encoded by the processor; preview.max_width and preview.fps say how much of it that takes, and without a viewer it is none"
+	case device:
+		f.Hint = "the driver is not loaded, or the device is not handed into this container; on a Jetson: ls -l /dev/v4l2-nv* /dev/nvhost-*"
 	}
 	return f
 }

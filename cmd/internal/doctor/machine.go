@@ -9,11 +9,14 @@ import (
 	"strings"
 )
 
+// Model is what a board calls itself, "" for a PC.
+func (h Host) Model() string { return h.read("/proc/device-tree/model") }
+
 // Board says what machine this is, and whether its JetPack is one that Perch
 // runs on.
 func (h Host) Board() Check {
 	return Check{Name: "machine", Do: func(context.Context) []Finding {
-		model := h.read("/proc/device-tree/model")
+		model := h.Model()
 		release := h.read("/etc/nv_tegra_release")
 		cpus := fmt.Sprintf("%d cores, %s", runtime.NumCPU(), runtime.GOARCH)
 		if release == "" {
