@@ -12,6 +12,67 @@ import (
 // Model is what a board calls itself, "" for a PC.
 func (h Host) Model() string { return h.read("/proc/device-tree/model") }
 
+// jetPack names a release of Jetson Linux by the JetPack that came with it, after
+// NVIDIA's archive of JetPack releases.
+func jetPack(major, revision string) string {
+	linux := "Jetson Linux " + major + "." + revision
+	known := []struct{ linux, pack string }{ // a major release alone comes last
+		{"36.3", "6.0"}, {"36.4.0", "6.1"}, {"36.4.3", "6.2"}, {"36.4.4", "6.2.1"}, {"36.5", "6.2.2"}, {"36", "6"},
+		{"38.2", "7.0"}, {"38.4", "7.1"}, {"39.2", "7.2"}, {"38", "7"}, {"39", "7"},
+	}
+	for _, k := range known {
+		if v := major + "." + revision + "."; strings.HasPrefix(v, k.linux+".") {
+			return "JetPack " + k.pack + " (" + linux + ")"
+		}
+	}
+	return linux
+}
+
+// Power says which of its power modes a Jetson is in, of which the speed of
+// everything depends. nvpmodel itself may be asked by root only; what it is told
+// and what it remembers are two files that everybody may read.
+func (h Host) Power() Check {
+	return Check{Name: "power mode", Do: func(context.Context) []Finding {
+		conf := h.read("/etc/nvpmodel.conf")
+		if conf == "" {
+			return nil // no Jetson
+		}
+		names := map[string]string{}
+		var others []string
+		for _, m := range regexp.MustCompile(`(?m)^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>`).FindAllStringSubmatch(conf, -1) {
+			names[number(m[1])] = m[2]
+			others = append(others, number(m[1]))
+		}
+		now := regexp.MustCompile(`pmode:(\d+)`).FindStringSubmatch(h.read("/var/lib/nvpmodel/status"))
+		if now == nil { // it was never changed
+			now = regexp.MustCompile(`(?m)^\s*<\s*PM_CONFIG\s+DEFAULT=(\d+)`).FindStringSubmatch(conf)
+		}
+		if now == nil || names[number(now[1])] == "" {
+			return warning("neither /etc/nvpmodel.conf nor /var/lib/nvpmodel/status says which", "sudo nvpmodel -q")
+		}
+		id := number(now[1])
+		found := fmt.Sprintf("%s (%s)", names[id], id)
+		var rest []string
+		for _, o := range others {
+			if o != id {
+				rest = append(rest, fmt.Sprintf("%s (%s)", names[o], o))
+			}
+		}
+		if len(rest) > 0 {
+			found += "; others: " + strings.Join(rest, ", ") + ", by sudo nvpmodel -m with the number"
+		}
+		return good("%s", found)
+	}}
+}
+
+// number is a number without leading zeros.
+func number(s string) string {
+	if s = strings.TrimLeft(s, "0"); s == "" {
+		return "0"
+	}
+	return s
+}
+
 // Board says what machine this is, and whether its JetPack is one that Perch
 // runs on.
 func (h Host) Board() Check {
@@ -33,7 +94,7 @@ func (h Host) Board() Check {
 		if m == nil {
 			return warning(model+", "+cpus+"; /etc/nv_tegra_release cannot be understood", "cat /etc/nv_tegra_release")
 		}
-		found := fmt.Sprintf("%s, Jetson Linux %s.%s, %s", model, m[1], m[2], cpus)
+		found := fmt.Sprintf("%s, %s, %s", model, jetPack(m[1], m[2]), cpus)
 		if n, err := strconv.Atoi(m[1]); err != nil || n < 36 {
 			return missing(found+": that is JetPack 5 or older", "Perch needs JetPack 6 or newer (Jetson Linux 36); flash it with SDK Manager")
 		}

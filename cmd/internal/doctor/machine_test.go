@@ -38,8 +38,12 @@ func TestBoard(t *testing.T) {
 	}{
 		"PC":           {"", "", Good, []string{"no Jetson", "cores"}},
 		"Raspberry Pi": {"Raspberry Pi 5\x00", "", Good, []string{"Raspberry Pi 5,"}},
-		"JetPack 6":    {orin, release("36", "4.3"), Good, []string{"Orin Nano Developer Kit, Jetson Linux 36.4.3"}},
-		"JetPack 7":    {orin, release("38", "2.0"), Good, []string{"38.2.0"}},
+		"JetPack 6":    {orin, release("36", "4.3"), Good, []string{"Orin Nano Developer Kit, JetPack 6.2 (Jetson Linux 36.4.3), "}},
+		"JetPack 7":    {orin, release("38", "2.0"), Good, []string{"JetPack 7.0 (Jetson Linux 38.2.0)"}},
+		"JetPack 6.1":  {orin, release("36", "4.0"), Good, []string{"JetPack 6.1 (Jetson Linux 36.4.0)"}},
+		"an update":    {orin, release("36", "4.7"), Good, []string{"JetPack 6 (Jetson Linux 36.4.7)"}},
+		"one to come":  {orin, release("36", "40.1"), Good, []string{"JetPack 6 (Jetson Linux 36.40.1)"}},
+		"a far future": {orin, release("44", "1.0"), Good, []string{", Jetson Linux 44.1.0,"}},
 		"JetPack 5":    {orin, release("35", "4.1"), Missing, []string{"35.4.1", "JetPack 6 or newer"}},
 		"other Linux":  {orin, "", Warning, []string{"not NVIDIA's Linux"}},
 		"strange":      {orin, "hello", Warning, []string{"cannot be understood"}},
@@ -51,6 +55,26 @@ func TestBoard(t *testing.T) {
 			}
 			expect(t, machine(t, files).Board(), tt.status, tt.words...)
 		})
+	}
+}
+
+func TestPower(t *testing.T) {
+	const conf = "# comment\n< PARAM TYPE=FILE NAME=CPU_ONLINE >\n< POWER_MODEL ID=0 NAME=15W >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME=25W >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n< PM_CONFIG DEFAULT=1 >\n"
+	at := func(conf, status string) Host {
+		files := map[string]string{"etc/nvpmodel.conf": conf}
+		if status != "" {
+			files["var/lib/nvpmodel/status"] = status
+		}
+		return machine(t, files)
+	}
+	expect(t, at(conf, "pmode:0002 fmode:quiet\n").Power(), Good, "MAXN_SUPER (2); others: 15W (0), 25W (1), by sudo nvpmodel -m")
+	expect(t, at(conf, "pmode:0000").Power(), Good, "15W (0)")
+	expect(t, at(conf, "").Power(), Good, "25W (1)")
+	expect(t, at(conf, "pmode:0007").Power(), Warning, "says which", "sudo nvpmodel -q")
+	expect(t, at("< POWER_MODEL ID=0 NAME=15W >\n", "pmode:0000").Power(), Good, "15W (0)")
+	expect(t, at("nonsense", "").Power(), Warning, "says which")
+	if found := machine(t, nil).Power().Do(t.Context()); found != nil {
+		t.Errorf("a PC has a power mode: %+v", found)
 	}
 }
 
