@@ -16,7 +16,7 @@ var errClosed = errors.New("the source was closed")
 // [pipeline.Source] whose Run goes on from there, over the same connection.
 // Whoever has one calls Run once, or Close.
 type OpenedSource struct {
-	id    pipeline.SourceID
+	src   pipeline.Source
 	stop  context.CancelCauseFunc
 	gate  *gate
 	ended chan struct{}
@@ -33,7 +33,7 @@ func (m *Media) OpenSource(ctx context.Context, spec SourceSpec) (*OpenedSource,
 		return nil, err
 	}
 	play, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	o := &OpenedSource{id: src.ID(), stop: stop, ended: make(chan struct{})}
+	o := &OpenedSource{src: src, stop: stop, ended: make(chan struct{})}
 	o.gate = &gate{pace: spec.Pace, first: make(chan struct{}), open: make(chan struct{})}
 	go func() { // whoever waits for o.ended waits for it: Close, Run, or what follows here
 		defer close(o.ended)
@@ -50,7 +50,7 @@ func (m *Media) OpenSource(ctx context.Context, spec SourceSpec) (*OpenedSource,
 		}
 		stop(nil)
 		if o.err == nil {
-			o.err = &pipeline.Error{Op: "open", On: o.id.Name, Kind: pipeline.BadInput, Err: errNoFrames}
+			o.err = &pipeline.Error{Op: "open", On: src.ID().Name, Kind: pipeline.BadInput, Err: errNoFrames}
 		}
 		return nil, o.err
 	case <-ctx.Done():
@@ -60,7 +60,10 @@ func (m *Media) OpenSource(ctx context.Context, spec SourceSpec) (*OpenedSource,
 }
 
 // ID implements [pipeline.Source].
-func (o *OpenedSource) ID() pipeline.SourceID { return o.id }
+func (o *OpenedSource) ID() pipeline.SourceID { return o.src.ID() }
+
+// Want implements [pipeline.Scaler].
+func (o *OpenedSource) Want(size pipeline.Size) { o.src.(pipeline.Scaler).Want(size) }
 
 // Info is what is known of the stream.
 func (o *OpenedSource) Info() pipeline.StreamInfo {

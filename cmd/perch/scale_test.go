@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"image"
 	_ "image/jpeg"
 	"math"
@@ -72,6 +74,55 @@ func TestShrunkenPicturesShowTheSame(t *testing.T) {
 	}
 	if len(found["shrunk"]) != 12 || pairs < 30 || missing*50 > pairs {
 		t.Errorf("%d frames; of %d objects %d are not in the shrunken pictures", len(found["shrunk"]), pairs, missing)
+	}
+}
+
+const boxesWorkflow = `{"version": "1.0", "inputs": [{"type": "InferenceImage", "name": "image"}],
+	"steps": [{"type": "roboflow_core/roboflow_object_detection_model@v2", "name": "model", "images": "$inputs.image", "model_id": "nanodet-416", "confidence": 0.5}],
+	"outputs": [{"type": "JsonField", "name": "found", "selector": "$steps.model.predictions"}]}`
+
+// A session that sends no pictures needs none; one that does shows whole frames.
+func TestASessionWithoutPicturesShrinksThem(t *testing.T) {
+	need(t, "PERCH_ORT_LIB", "PERCH_TEST_CLIP")
+	t.Parallel()
+	dir := t.TempDir()
+	file := enlarged(t, filepath.Join(dir, "large.mp4"))
+	d := startDaemon(t, dir, quiet+shrinks)
+	for _, video := range []string{"recvonly", ""} {
+		stream := []string{} // no video
+		if video != "" {
+			stream = nil // whatever there is, here the frame itself
+		}
+		g := d.guest(t, video, false)
+		g.join(map[string]any{
+			"webrtc_realtime_processing": false, "data_output": []string{"found"}, "stream_output": stream,
+			"workflow_configuration": map[string]any{"type": "WorkflowConfiguration", "workflow_specification": json.RawMessage(boxesWorkflow)},
+		})
+		g.send(file)
+		all, _ := g.all(func(r result) { g.say(fmt.Sprintf(`{"ack":%d}`, r.id)) })
+		if len(all) != 12 {
+			t.Errorf("video %q: %d results", video, len(all))
+		}
+		right := 0.0
+		for _, r := range all {
+			var found struct {
+				Image struct{ Width, Height int }
+				Boxes []struct{ X, Width float64 } `json:"predictions"`
+			}
+			if err := json.Unmarshal(r.Data["found"], &found); err != nil || found.Image.Width != largest || r.Meta.Width != largest || video == "" && len(r.Errors) > 0 {
+				t.Errorf("video %q, frame %d: %s %v %+v", video, r.id, r.Data["found"], err, r)
+			}
+			for _, b := range found.Boxes {
+				right = max(right, b.X)
+			}
+		}
+		if right < largest*2/3 { // a car stands there
+			t.Errorf("video %q: nothing is right of %.0f", video, right)
+		}
+		g.leave()
+		if says := strings.Contains(d.log.String(), "picture=832x624"); says != (video == "") {
+			t.Errorf("video %q: pictures were shrunk: %v", video, says)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	"perch/cmd/internal/api"
@@ -75,6 +76,33 @@ type persistent struct {
 	}
 	open func() (pipeline.Source, error)
 	log  *slog.Logger
+
+	mu   sync.Mutex
+	now  pipeline.Source // guarded by mu: what is played
+	want pipeline.Size   // guarded by mu
+}
+
+// Want implements [pipeline.Scaler].
+func (p *persistent) Want(size pipeline.Size) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.want = size
+	p.tell()
+}
+
+// play says what is played from now on.
+func (p *persistent) play(src pipeline.Source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = src
+	p.tell()
+}
+
+// tell hands the wish on. The mu is held.
+func (p *persistent) tell() {
+	if s, ok := p.now.(pipeline.Scaler); ok {
+		s.Want(p.want)
+	}
 }
 
 func (p *persistent) ID() pipeline.SourceID { return p.first.ID() }
@@ -87,6 +115,7 @@ func (p *persistent) Run(ctx context.Context, out pipeline.Outlet) error {
 	src, wait := pipeline.Source(p.first), reconnectLeast
 	for {
 		seen := o.seq
+		p.play(src)
 		err := src.Run(ctx, o)
 		if ctx.Err() != nil {
 			return err

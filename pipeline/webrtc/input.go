@@ -24,6 +24,7 @@ type input struct {
 	chosen  chan play       // of one
 	life    chan struct{}   // told when the client did something toward bringing pictures
 	run     atomic.Pointer[context.Context]
+	scaler  atomic.Pointer[pipeline.Scaler] // what is played, if it is one
 
 	mu      sync.Mutex
 	claimed string // guarded by mu: what counts; "" while nothing has come
@@ -35,8 +36,23 @@ func newInput(v *Session, req SessionRequest) *input {
 	if in.given != nil {
 		in.claimed = "source"
 		in.chosen <- in.given.Run
+		in.shrinks(in.given)
 	}
 	return in
+}
+
+// shrinks notes that src is played from now on.
+func (in *input) shrinks(src pipeline.Source) {
+	if s, ok := src.(pipeline.Scaler); ok {
+		in.scaler.Store(&s)
+	}
+}
+
+// Want implements [pipeline.Scaler]. It comes after the first picture.
+func (in *input) Want(size pipeline.Size) {
+	if s := in.scaler.Load(); s != nil {
+		(*s).Want(size)
+	}
 }
 
 // claim reports whether what is the first to come.

@@ -43,6 +43,10 @@ func (v *Session) Show(f pipeline.Frame, r *pipeline.Result) error {
 	return nil
 }
 
+// Dozing implements [pipeline.Dozer]: a session that sends no pictures takes none
+// but those that its workflow made.
+func (v *Session) Dozing() bool { return v.video == nil }
+
 // untilEnd returns a context that is done when the client has gone or the run
 // has been told to end.
 func (v *Session) untilEnd() (context.Context, context.CancelFunc) {

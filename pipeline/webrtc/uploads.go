@@ -97,6 +97,7 @@ func (u *uploads) play(ctx context.Context, out pipeline.Outlet) error {
 	if err != nil {
 		return err
 	}
+	v.input.shrinks(src)
 	return src.Run(ctx, out)
 }
 
