@@ -154,6 +154,9 @@ func TestMaxPixels(t *testing.T) {
 		"a.h264": x264 + " ! video/x-h264,stream-format=byte-stream",
 		"a.webm": "vp8enc deadline=1 ! webmmux",
 		"a.mjpg": "jpegenc ! multipartmux",
+		"a.avi":  "avimux", // raw: nothing decodes it
+		"a.mkv":  "matroskamux",
+		"a.mov":  "videoconvert ! video/x-raw,format=UYVY ! qtmux",
 	} {
 		path := makeVideo(t, name, rest)
 		spec := lossless(path)

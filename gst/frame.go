@@ -81,6 +81,9 @@ func (s sink) pull(wait time.Duration) (p *pulled, end bool, err error) {
 	f := &frame{native: n, picture: pictureOf(n)}
 	f.holders.Store(1)
 	f.info = pipeline.FrameInfo{Wall: time.Now(), Width: f.picture.Width, Height: f.picture.Height}
+	if n.whole_width > 0 {
+		f.info.Width, f.info.Height = int(n.whole_width), int(n.whole_height)
+	}
 	p = &pulled{frame: f, pts: time.Duration(n.pts)}
 	if n.fps_n > 0 && n.fps_d > 0 {
 		p.fps = float64(n.fps_n) / float64(n.fps_d)

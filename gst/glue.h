@@ -42,6 +42,17 @@ void perch_tap_unref(perch_tap *tap);
 void perch_tap_bound(perch_tap *tap, guint64 max_pixels);
 void perch_tap_stay(perch_tap *tap, GstElement *src);
 void perch_tap_attach(perch_tap *tap, GstElement *pipeline);
+
+// Pictures that the platform shrinks on their way out of the decoder's memory, by
+// the element "scaler" and the capsfilter "size" behind it.
+//
+// perch_watch_scaler has each picture that reaches the appsink "frames" carry the
+// size of the frame that it was made of; it does nothing if the bin has no scaler.
+void perch_watch_scaler(GstElement *bin, GstElement *pipeline, int best_scaling);
+// perch_whole_size reads that, as it is after turning; 0 by 0 if nothing shrinks.
+void perch_whole_size(GstBuffer *buffer, int *width, int *height);
+// perch_scale has pictures shrunk from now on, to this size before turning; 0 by 0
+// leaves them whole.
 void perch_scale(GstElement *pipeline, int width, int height);
 
 // A sink hands out the pictures of an appsink.
@@ -58,6 +69,7 @@ typedef struct {
   gsize len[3];
   int stride[3];
   int nv12, width, height, full_range, bt709;
+  int whole_width, whole_height; // of the frame that the picture was made of; 0 when nothing shrinks
   int fps_n, fps_d;
   gint64 pts; // running time in ns; -1 unknown
 } perch_picture;

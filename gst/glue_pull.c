@@ -73,6 +73,7 @@ int perch_pull(perch_sink *s, guint64 timeout_ns, perch_picture **out) {
   p->fps_n = GST_VIDEO_INFO_FPS_N(&s->info);
   p->fps_d = GST_VIDEO_INFO_FPS_D(&s->info);
   p->pts = running_time(sample, GST_BUFFER_PTS(buffer));
+  perch_whole_size(buffer, &p->whole_width, &p->whole_height);
   planes(p);
   *out = p;
   return PERCH_GOT;

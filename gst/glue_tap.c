@@ -255,66 +255,6 @@ static void on_element(GstBin *bin, GstBin *sub, GstElement *e, perch_tap *t) {
   gst_object_unref(sink);
 }
 
-// set_size has pictures shrunk to a size by the element in front of the
-// capsfilter "size", if the platform's way out of the decoder has one; 0 by 0
-// leaves them whole.
-static void set_size(GstElement *filter, int width, int height) {
-  GstCaps *now = NULL;
-  g_object_get(filter, "caps", &now, NULL);
-  GstCaps *caps = gst_caps_copy(now);
-  for (guint i = 0; i < gst_caps_get_size(caps); i++) {
-    GstStructure *s = gst_caps_get_structure(caps, i);
-    gst_structure_remove_fields(s, "width", "height", NULL);
-    if (width > 0) gst_structure_set(s, "width", G_TYPE_INT, width, "height", G_TYPE_INT, height, NULL);
-  }
-  if (!gst_caps_is_equal(now, caps)) g_object_set(filter, "caps", caps, NULL);
-  gst_caps_unref(caps);
-  gst_caps_unref(now);
-}
-
-void perch_scale(GstElement *pipeline, int width, int height) {
-  GstElement *filter = gst_bin_get_by_name(GST_BIN(pipeline), "size");
-  if (!filter) return;
-  set_size(filter, width, height);
-  gst_object_unref(filter);
-}
-
-// on_new_size leaves pictures whole when a stream changes its size, so that
-// whoever has them shrunk learns of it.
-static GstPadProbeReturn on_new_size(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
-  GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
-  if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS) return GST_PAD_PROBE_OK;
-  GstCaps *before = gst_pad_get_current_caps(pad), *caps;
-  if (!before) return GST_PAD_PROBE_OK;
-  gst_event_parse_caps(event, &caps);
-  int w[2] = {0}, h[2] = {0};
-  GstCaps *both[] = {before, caps};
-  for (int i = 0; i < 2; i++) {
-    gst_structure_get_int(gst_caps_get_structure(both[i], 0), "width", &w[i]);
-    gst_structure_get_int(gst_caps_get_structure(both[i], 0), "height", &h[i]);
-  }
-  if (w[0] != w[1] || h[0] != h[1]) set_size(data, 0, 0);
-  gst_caps_unref(before);
-  return GST_PAD_PROBE_OK;
-}
-
-// way_out makes the bin that leads out of a decoder's own memory.
-static GstElement *way_out(const char *description, int best_scaling) {
-  GstElement *bin = gst_parse_bin_from_description(description, TRUE, NULL);
-  if (!bin) return NULL;
-  GstElement *scaler = gst_bin_get_by_name(GST_BIN(bin), "scaler"), *filter = gst_bin_get_by_name(GST_BIN(bin), "size");
-  if (scaler) {
-    if (g_object_class_find_property(G_OBJECT_GET_CLASS(scaler), "interpolation-method"))
-      g_object_set(scaler, "interpolation-method", best_scaling, NULL);
-    GstPad *pad = gst_element_get_static_pad(scaler, "sink");
-    if (pad && filter) gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_new_size, gst_object_ref(filter), gst_object_unref);
-    if (pad) gst_object_unref(pad);
-    gst_object_unref(scaler);
-  }
-  if (filter) gst_object_unref(filter);
-  return bin;
-}
-
 // on_pad joins the decoder to the element "head", through the bin that leads
 // out of the decoder's own memory where the platform has such memory.
 static void on_pad(GstElement *dec, GstPad *pad, perch_tap *t) {
@@ -325,8 +265,9 @@ static void on_pad(GstElement *dec, GstPad *pad, perch_tap *t) {
   if (!caps) caps = gst_pad_query_caps(pad, NULL);
   if (gst_pad_is_linked(sink) || !g_str_has_prefix(gst_structure_get_name(gst_caps_get_structure(caps, 0)), "video/x-raw")) goto out;
   if (t->feature && gst_caps_features_contains(gst_caps_get_features(caps, 0), t->feature)) {
-    GstElement *down = way_out(t->download, t->best_scaling);
+    GstElement *down = gst_parse_bin_from_description(t->download, TRUE, NULL);
     if (!down) goto out; // a missing element is found when the platform is chosen
+    perch_watch_scaler(down, GST_ELEMENT(pipeline), t->best_scaling);
     gst_bin_add(pipeline, down);
     gst_element_link(down, head);
     gst_element_sync_state_with_parent(down);
@@ -409,8 +350,11 @@ void perch_tap_attach(perch_tap *t, GstElement *pipeline) {
     connect_to(dec, "pad-added", G_CALLBACK(on_pad), t);
     gst_object_unref(dec);
   }
+  perch_watch_scaler(pipeline, pipeline, t->best_scaling);
   GstElement *head = gst_bin_get_by_name(GST_BIN(pipeline), "head");
   if (head) {
+    // Pictures that need no decoder are looked at here only.
+    if (t->max_pixels) watch_size(t, head, "sink");
     GstPad *sink = gst_element_get_static_pad(head, "sink");
     gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_tag, tap_ref(t), (GDestroyNotify)perch_tap_unref);
     gst_object_unref(sink);

@@ -115,7 +115,6 @@ func (m *Media) planCSI(s *SourceSpec, p *plan, set func(string, string, any)) e
 	}
 	p.launch = m.platform.job(jobCSI).present[0].element + " name=src ! video/x-raw(memory:NVMM)" + wish(s) + " ! " + m.platform.download + " !" + tail
 	set("src", "sensor-id", s.Device)
-	set("scaler", "interpolation-method", bestScaling)
 	return nil
 }
 

@@ -136,7 +136,7 @@ type attempt struct {
 	sink   sink
 	failed failure
 
-	scaled   scaled
+	asked    pipeline.Size // what the pipeline was told last of the size of pictures
 	base     time.Duration // live: time stamp of this attempt's first frame
 	frames   uint64
 	warnings int
@@ -280,6 +280,11 @@ func (a *attempt) deliver(ctx context.Context, p *pulled) {
 		a.base = p.pts
 	}
 	pts := a.offset + p.pts - a.base
+	if a.seq > 0 && p.pts >= 0 && a.last-pts > time.Second && a.spec.Kind != pipeline.SourceWebRTC {
+		// The camera's clock was set back: time goes on from here.
+		a.base += pts - (a.last + a.step)
+		pts = a.last + a.step
+	}
 	if a.seq > 0 && (p.pts < 0 || pts <= a.last) {
 		// Raw streams have no time stamps, and cameras jump; encoders and
 		// players need them to rise.

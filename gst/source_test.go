@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -375,4 +376,30 @@ func usage(t testing.TB) resources {
 		t.Fatal(err)
 	}
 	return resources{runtime.NumGoroutine(), len(fds), len(threads), pages * os.Getpagesize()}
+}
+
+// A camera whose clock is set back goes on in its own rhythm; a time stamp that
+// is out of order by a little does not move those after it.
+func TestTimeGoesOnWhenAClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for name, c := range map[string]struct{ in, want []time.Duration }{
+		"as it should be": {[]time.Duration{0, 40 * ms, 80 * ms}, []time.Duration{0, 40 * ms, 80 * ms}},
+		"set back":        {[]time.Duration{9000 * ms, 9040 * ms, 0, 40 * ms, 80 * ms}, []time.Duration{9000 * ms, 9040 * ms, 9080 * ms, 9120 * ms, 9160 * ms}},
+		"out of order":    {[]time.Duration{0, 40 * ms, 30 * ms, 80 * ms}, []time.Duration{0, 40 * ms, 41 * ms, 80 * ms}},
+		"no time stamps":  {[]time.Duration{-1, -1, -1}, []time.Duration{0, 40 * ms, 80 * ms}},
+	} {
+		var got []time.Duration
+		out := outletFunc(func(_ context.Context, f pipeline.Frame) { got = append(got, f.Info().PTS) })
+		a := &attempt{
+			source:   &source{media: openMedia(t), spec: SourceSpec{Kind: pipeline.SourceFile}},
+			playback: &playback{out: out, opened: true, step: 40 * ms},
+		}
+		for _, pts := range c.in {
+			a.deliver(t.Context(), &pulled{frame: &frame{}, pts: pts})
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
 }

@@ -229,8 +229,8 @@ func TestPreviewPassesShrunkenPicturesOver(t *testing.T) {
 		if !p.Dozing() {
 			t.Error("it looks, and nobody watches")
 		}
-		src := &pipelinetest.Source{N: 30, Every: 100 * time.Millisecond}
-		run := newRun(src, sampling{&pipelinetest.Engine{}, pipeline.Size{Width: 16, Height: 12}}, &pipelinetest.Recorder{}, pipeline.Realtime)
+		src := &pipelinetest.Source{N: 30, Every: 100 * time.Millisecond, Width: 640, Height: 480}
+		run := newRun(src, sampling{&pipelinetest.Engine{}, pipeline.Size{Width: 160, Height: 120}}, &pipelinetest.Recorder{}, pipeline.Realtime)
 		var watch pipeline.Watch
 		run.Viewers = []pipeline.Viewer{p}
 		run.OnFrame = func(r *pipeline.Result) {
@@ -249,7 +249,7 @@ func TestPreviewPassesShrunkenPicturesOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(enc.opened) != 1 || enc.opened[0].spec.Width != 64 || enc.opened[0].spec.Height != 48 {
+		if len(enc.opened) != 1 || enc.opened[0].spec.Width != 640 || enc.opened[0].spec.Height != 480 {
 			t.Errorf("%d encoders: %+v", len(enc.opened), enc.opened)
 		}
 		watch.Close()

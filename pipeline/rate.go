@@ -47,14 +47,21 @@ func (i StreamInfo) Expected() uint64 {
 // divide that of the stream holds on average: 10 of 25 frames are two, three,
 // two, three apart. Where the stream left out a whole step of the grid, the
 // grid begins anew with the frame after the gap; what was missed is not made
-// up for. The zero value takes every frame.
+// up for. A stream that is no faster than the limit, whatever it says of its
+// rate, keeps all its frames, however unevenly they come. The zero value takes
+// every frame.
 type pacer struct {
 	fps    float64
 	begun  bool
 	anchor time.Duration // where the grid begins
 	n      uint64        // the frame that is due next is this many steps after anchor
 	last   time.Duration // of the newest frame, taken or not
+	mean   time.Duration // from frame to frame, of the last few; a gap counts as two periods
 }
+
+// fastEnough is how near a stream's rate may be to the limit, above it, to count
+// as no faster.
+const fastEnough = 0.98
 
 // takes reports whether the frame at pts is one to work on. Frames are asked
 // for in the order of the stream.
@@ -62,15 +69,23 @@ func (p *pacer) takes(pts time.Duration) bool {
 	if p.fps <= 0 {
 		return true
 	}
-	step := pts - p.last
+	step, period := pts-p.last, p.period()
 	p.last = pts
 	if !p.begun || step < 0 { // a clock that was set back has a grid of its own
 		p.begin(pts)
 		return true
 	}
+	if step = min(step, 2*period); p.mean == 0 {
+		p.mean = step
+	} else {
+		p.mean += (step - p.mean) / 16
+	}
 	// Cameras' time stamps jitter, and those of Matroska are in milliseconds: a
 	// frame that is early by a part of its own length is the one that is meant.
-	early := min(step, p.period()) / 4
+	early := min(step, period) / 4
+	if float64(p.mean) >= fastEnough*float64(period) {
+		early = period // an uneven stream, not a fast one; the grid still holds on average
+	}
 	if pts < p.due(p.n)-early {
 		return false
 	}

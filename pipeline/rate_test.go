@@ -103,6 +103,29 @@ func TestPacerBearsJitter(t *testing.T) {
 	}
 }
 
+// Cameras whose time stamps are those of their arrival jitter by half a frame. A
+// limit that is above their rate takes nothing from them, one below it holds.
+func TestPacerLeavesUnevenStreamsAlone(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, jitter := range []float64{5, 10, 15, 19} { // ms, each way
+		all := at(25, 25*600, 1)
+		for i := range all {
+			all[i] += time.Duration((2*rng.Float64() - 1) * jitter * float64(time.Millisecond))
+		}
+		all[0] = 0
+		for _, limit := range []float64{25, 30, 60} {
+			if n := len(taken(limit, all)); n < len(all)*998/1000 {
+				t.Errorf("±%v ms, at most %v of 25: %d of %d frames", jitter, limit, n, len(all))
+			}
+		}
+		for _, limit := range []float64{24, 20, 5, 1} {
+			if n, want := len(taken(limit, all)), int(600*limit); n > want+1 || n < want*90/100 { // uneven frames may miss what is due
+				t.Errorf("±%v ms, at most %v of 25: %d frames, want %d", jitter, limit, n, want)
+			}
+		}
+	}
+}
+
 func TestRates(t *testing.T) {
 	for _, c := range []struct {
 		info     StreamInfo

@@ -53,7 +53,6 @@ type Run struct {
 	OnEnd        func(*Complete)  // may be nil; told once, when the run has ended
 
 	books  books
-	scale  scaling
 	begun  bool // owned by Run
 	opened bool // owned by Run: the engine knows the stream
 	start  time.Time
@@ -93,14 +92,13 @@ func (r *Run) Run(ctx context.Context) (*Complete, error) {
 		}
 	}
 
-	r.scale.begin(r.Source, r.Engine)
 	lane := newLane(r.Pace, r.books.drop)
 	var sourceErr error
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(ended)
-		sourceErr = r.Source.Run(ctx, &inlet{run: r, lane: lane, pacer: pacer{fps: r.MaxFPS}})
+		sourceErr = r.Source.Run(ctx, &inlet{run: r, lane: lane, pacer: pacer{fps: r.MaxFPS}, scale: newScaling(r)})
 	})
 	loopErr := r.loop(ctx, lane, ended)
 	told := context.Cause(ctx) // nil unless somebody ended the run on purpose
@@ -127,6 +125,7 @@ type inlet struct {
 	run   *Run
 	lane  *lane
 	pacer pacer
+	scale scaling
 }
 
 func (in *inlet) Opened(info StreamInfo) {
@@ -140,6 +139,7 @@ func (in *inlet) Opened(info StreamInfo) {
 func (in *inlet) PutFrame(ctx context.Context, f Frame) {
 	at := in.run.Now()
 	in.run.books.arrived(at) // also what is left out shows that the camera is there
+	in.scale.look(f.Info())
 	if !in.pacer.takes(f.Info().PTS) {
 		in.run.drop(arrived{f, at}, DropRate)
 		return
@@ -255,7 +255,6 @@ func (r *Run) beginFrame(ctx context.Context, a arrived) (begunFrame, error) {
 		r.opened = true
 		r.Engine.Opened(r.books.stream())
 	}
-	r.scale.look(a.frame.Info(), r.Viewers)
 	work, err := r.Engine.Begin(ctx, a.frame)
 	if err != nil {
 		cause := DropError

@@ -55,6 +55,11 @@ func TestPicturesAreAsLargeAsSomebodyNeeds(t *testing.T) {
 		{"wider than the frame", func(e *pipelinetest.Engine) pipeline.Engine {
 			return sampling{e, pipeline.Size{Width: 1280, Height: 100}}
 		}, nil, map[uint64]pipeline.Size{1: whole}},
+		// The proportions stay, and no side is too short for scalers in hardware.
+		{"one that looks at a slice", func(e *pipelinetest.Engine) pipeline.Engine {
+			return sampling{e, pipeline.Size{Width: 200, Height: 10}}
+		}, nil, map[uint64]pipeline.Size{1: whole, 2: small}},
+		{"one that hardly looks", func(e *pipelinetest.Engine) pipeline.Engine { return sampling{e, pipeline.Size{Width: 2, Height: 2}} }, nil, map[uint64]pipeline.Size{1: whole, 2: {Width: 86, Height: 64}}},
 		{"somebody always looks", func(e *pipelinetest.Engine) pipeline.Engine { return sampling{e, small} }, []pipeline.Viewer{&sleeper{awake: never}, watchful{}}, map[uint64]pipeline.Size{1: whole}},
 		{"nobody looks", func(e *pipelinetest.Engine) pipeline.Engine { return sampling{e, small} }, []pipeline.Viewer{&sleeper{awake: never}}, map[uint64]pipeline.Size{1: whole, 2: small}},
 		{

@@ -266,7 +266,8 @@ func foundOf(d *pipeline.Detection) foundJSON {
 }
 
 // more says in words what a detection has besides its box.
-func (f *foundJSON) more() (s string) {
+func (f *foundJSON) more() string {
+	var all []string
 	if f.Keypoints != nil {
 		seen := 0
 		for _, k := range f.Keypoints {
@@ -274,12 +275,12 @@ func (f *foundJSON) more() (s string) {
 				seen++
 			}
 		}
-		s = fmt.Sprintf("%d key points, %d of them above 0.5", len(f.Keypoints), seen)
+		all = append(all, fmt.Sprintf("%d key points, %d of them above 0.5", len(f.Keypoints), seen))
 	}
 	if f.MaskArea > 0 {
-		s = fmt.Sprintf("mask of %d pixels", f.MaskArea)
+		all = append(all, fmt.Sprintf("mask of %d pixels", f.MaskArea))
 	}
-	return s
+	return strings.Join(all, "; ")
 }
 
 func (t *modelTest) picture(ctx context.Context, path string) error {

@@ -61,8 +61,8 @@ type fileNote struct {
 
 // find returns the folder of the engine with these facts, "" when there is
 // none. Every file is compared with its checksum; damaged is why what is there
-// does not count. It stays where it is until another takes its place, so that
-// whoever only looks changes nothing.
+// does not count. It stays where it is until another takes its place: looking
+// for an engine removes none.
 func (c engines) find(facts map[string]string) (dir string, damaged error) {
 	dir = filepath.Join(c.dir, engineKey(facts))
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {

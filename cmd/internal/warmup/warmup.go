@@ -241,9 +241,10 @@ func (w *Warmer) enoughMemory(j *job) error {
 	w.mu.Lock()
 	known := j.state.State == pipeline.ModelStarved
 	w.mu.Unlock()
-	if !known {
-		w.opt.Log.Warn("engine waits for memory", "model", j.state.Model, "provider", j.state.Target, "why", why)
+	if known { // how much is free changes with each look, and is not worth a message
+		return errStarved
 	}
+	w.opt.Log.Warn("engine waits for memory", "model", j.state.Model, "provider", j.state.Target, "why", why)
 	w.set(j, func(s *pipeline.ModelState) {
 		s.State, s.Error, s.Hint = pipeline.ModelStarved, why, "stop other programs, add swap, or lower the workspace of the model in models.tensorrt"
 	})
