@@ -20,8 +20,9 @@ cp "$package" "$system/mnt/perch.deb"
 cp "$work/clip.mp4" "$system/mnt/clip.mp4"
 
 there() { chroot "$system" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
-# The environment is that of the unit. A frame takes 16 seconds, and more on a busy
+# The environment is that of the unit. A frame takes six seconds, and much more on a busy
 # machine: the usual limit of 30 would turn such a frame into an error.
+# shellcheck disable=SC2317 # called by name
 perch() {
 	there HOME=/var/lib/perch GST_REGISTRY=/var/cache/perch/gst-registry.bin PERCH_MODELS_DEADLINE=10m \
 		setpriv --reuid=perch --regid=perch --init-groups /usr/bin/perch "$@"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes a whole arm64 system, Debian 12 with systemd, every instruction emulated:
 # what a package Depends on and Recommends is installed, so that the package itself
-# can be without a network. Needs root and binfmt.sh's handler; once, 0.9 GB and ten
+# can be without a network. Needs root and binfmt.sh's handler; once, 0.7 GB and five
 # minutes. Prints where it is.
 #   cross/arm64-root.sh PACKAGE CACHE
 set -euo pipefail
@@ -27,7 +27,7 @@ mkdir -p "$cache"
 find "$cache" -maxdepth 1 -name 'root-arm64*' -exec rm -rf --one-file-system {} +
 work=$(mktemp -d "$cache/root-arm64.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
-echo "making an arm64 system in $dir, emulated (ten minutes)" >&2
+echo "making an arm64 system in $dir, emulated (five minutes)" >&2
 
 # Its mounts go with its namespace. Without the check, debootstrap would only warn
 # when it cannot check the archive's signature.
