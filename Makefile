@@ -62,7 +62,7 @@ test-deb: deb ## install, upgrade, break and purge the package in a container wi
 	@packaging/fetch.sh clip
 	packaging/test/run.sh dist $(CACHE)/test $(SAMPLE)
 
-test-arm64: deb ## run the arm64 package's program, every instruction emulated
+test-arm64: deb ## install, run and purge the arm64 package, every instruction emulated; needs root
 	@packaging/deps.sh run emulate
 	@packaging/fetch.sh clip
 	cross/check-test.sh

@@ -8,7 +8,7 @@ run="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstr
 test="mosquitto mosquitto-clients chromium openssl python3-aiortc"
 cross="gcc-aarch64-linux-gnu binutils debian-archive-keyring openssl"
 machine="debootstrap systemd-container lintian"
-emulate="qemu-user-static"
+emulate="qemu-user-static debootstrap debian-archive-keyring systemd-container iproute2 curl"
 
 want=""
 for task in "$@"; do

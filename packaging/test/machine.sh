@@ -43,6 +43,7 @@ down)
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.2
 	done
+	kill -9 "$pid" 2>/dev/null && sleep 1 # one that never came up, for example
 	umount "$2/machine"
 	;;
 *)
