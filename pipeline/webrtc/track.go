@@ -50,8 +50,21 @@ func (r *trackReader) play(ctx context.Context, out pipeline.Outlet) error {
 	close(stop)
 	_ = r.track.SetReadDeadline(time.Unix(1, 0)) // wakes the pump
 	wg.Wait()
+	if err == nil {
+		// A client that leaves says goodbye too, and closes its connection a
+		// moment later: then it has gone, and no camera was lost.
+		select {
+		case <-v.ctx.Done():
+		case <-ctx.Done():
+		case <-time.After(leaveGrace):
+		}
+	}
 	return err
 }
+
+// leaveGrace is how long a client may take from the end of its track to the end
+// of its connection.
+const leaveGrace = 2 * time.Second
 
 // pump pushes pictures into feed. It ends the feed when the client says goodbye;
 // when the connection breaks it leaves that to whoever watches the session.
