@@ -118,7 +118,7 @@ func jobFinding(j gst.JobInfo, model string) doctor.Finding {
 	case device && j.Job == "encode-h264" && strings.Contains(model, "Orin Nano"):
 		// There is nothing to mend: NVIDIA sells the module without an encoder.
 		f.Status = doctor.Good
-		f.Found = j.Chosen + ": an Orin Nano has no video encoder, so live pictures and annotated video are encoded by the processor; preview.max_width and preview.fps say how much of it that takes, and without a viewer it is none"
+		f.Found = j.Chosen + ": an Orin Nano has no video encoder, so live pictures and annotated video are encoded by the processor; preview.max_width and preview.fps say how much of it a live picture takes, which without a viewer is none"
 	case device:
 		f.Hint = "the driver is not loaded, or the device is not handed into this container; on a Jetson: ls -l /dev/v4l2-nv* /dev/nvhost-*"
 	}
