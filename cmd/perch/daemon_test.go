@@ -77,6 +77,11 @@ func TestTheDaemonFromStartToStop(t *testing.T) {
 	if code := d.stop(t); code != exitOK {
 		t.Errorf("exit status %d\n%s", code, d.log)
 	}
+	// What was sent last may still be on its way to the listener.
+	until(t, d.log, "the end is heard", func() bool {
+		got := ear.on("/status")
+		return len(got) > 0 && strings.Contains(got[len(got)-1].payload, `"offline"`)
+	})
 	list := endedRuns(t, dir)
 	if len(list) != 2 || list[0].Run != first.Run || list[1].Run != second.Run {
 		t.Fatalf("%d runs", len(list))
@@ -89,7 +94,7 @@ func TestTheDaemonFromStartToStop(t *testing.T) {
 			t.Errorf("%d messages of the end of run %s", len(got), r.Run)
 		}
 	}
-	if got := ear.on("/status"); len(got) == 0 || got[0].topic != "perch/"+id+"/status" || !strings.Contains(got[len(got)-1].payload, `"offline"`) {
+	if got := ear.on("/status"); got[0].topic != "perch/"+id+"/status" {
 		t.Errorf("status messages: %v", got)
 	}
 

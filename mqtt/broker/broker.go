@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -25,6 +26,17 @@ const (
 	maxPacket   = 2 << 20 // bytes
 	maxWaiting  = 1024    // messages waiting for one client
 	maxSessionS = 3600    // seconds that a session waits for its client
+)
+
+const listenerID = "loopback"
+
+// How long clients may take to get what was published before they are cut. The
+// server tells of messages that await an acknowledgement; of others, that are only
+// written, it tells when nothing has been written for a moment.
+const (
+	settleLimit = 2 * time.Second
+	settleQuiet = 50 * time.Millisecond
+	settlePoll  = 5 * time.Millisecond
 )
 
 // A Broker is running until it is closed.
@@ -58,7 +70,7 @@ func Start(addr string, log *slog.Logger) (*Broker, error) {
 	caps.MaximumMessageExpiryInterval = int64(time.Hour / time.Second)
 	server := mochi.New(&mochi.Options{Capabilities: caps, Logger: log})
 	b := &Broker{server: server, addr: ln.Addr().String()}
-	err = errors.Join(server.AddHook(&auth.AllowHook{}, nil), server.AddListener(listeners.NewNet("loopback", ln)))
+	err = errors.Join(server.AddHook(&auth.AllowHook{}, nil), server.AddListener(listeners.NewNet(listenerID, ln)))
 	if err == nil {
 		err = server.Serve() // returns at once
 	}
@@ -74,12 +86,46 @@ func (b *Broker) Addr() string { return b.addr }
 // URL returns the address as clients write it.
 func (b *Broker) URL() string { return "mqtt://" + b.addr }
 
-// Close cuts all clients and stops listening.
+// Close waits until connected clients have what was published, for two seconds
+// at most, cuts them and stops listening.
 func (b *Broker) Close() error {
 	var err error
-	b.once.Do(func() { err = b.server.Close() })
+	b.once.Do(func() {
+		b.settle()
+		err = b.server.Close()
+	})
 	if err != nil {
 		return fmt.Errorf("stop MQTT broker: %w", err)
 	}
 	return nil
+}
+
+func (b *Broker) settle() {
+	began := time.Now()
+	still, sent := began, int64(-1)
+	for now := began; now.Sub(began) < settleLimit; now = time.Now() {
+		clients, waiting := b.waiting()
+		if clients == 0 {
+			return
+		}
+		if n := atomic.LoadInt64(&b.server.Info.PacketsSent); n != sent || waiting > 0 {
+			still, sent = now, n
+		}
+		if now.Sub(still) >= settleQuiet {
+			return
+		}
+		time.Sleep(settlePoll)
+	}
+}
+
+// waiting is how many clients are connected, and how many messages they have not
+// acknowledged yet.
+func (b *Broker) waiting() (clients, messages int) {
+	for _, c := range b.server.Clients.GetByListener(listenerID) {
+		if !c.Closed() {
+			clients++
+			messages += c.State.Inflight.Len()
+		}
+	}
+	return clients, messages
 }
