@@ -1,7 +1,6 @@
 package blocks
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"perch/cmd/internal/blocks/tracking"
 	"perch/cmd/internal/blocks/visual"
@@ -35,39 +33,10 @@ func crowd(n int) *workflow.Manifest {
 		Fields:  []workflow.Field{{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}}},
 		Outputs: []workflow.Output{{Name: "predictions", Kinds: []workflow.Kind{workflow.ObjectDetections}}},
 		New: func(p *workflow.Params) (workflow.Block, error) {
-			return &crowdBlock{image: p.In("image"), frames: frames}, nil
+			return workflowtest.Loop(p.In("image"), frames), nil
 		},
 	}
 }
-
-type crowdBlock struct {
-	image  workflow.In
-	frames [][]workflow.Detection
-	n      int
-}
-
-func (b *crowdBlock) Run(c *workflow.Call) error {
-	img, err := c.Image(b.image)
-	if err != nil {
-		return err
-	}
-	d := c.NewDetections(img.Origin)
-	d.Items = append(d.Items, b.frames[b.n%len(b.frames)]...)
-	b.n++
-	c.Set(0, workflow.DetectionsOf(d))
-	return nil
-}
-
-// still is a frame that is lent again and again.
-type still struct {
-	pic  pipeline.Picture
-	info pipeline.FrameInfo
-}
-
-func (f *still) Info() pipeline.FrameInfo  { return f.info }
-func (f *still) Picture() pipeline.Picture { return f.pic }
-func (f *still) Retain() pipeline.Frame    { return f }
-func (f *still) Release()                  {}
 
 // example1 returns example 1, as it is or without its drawing.
 func example1(tb testing.TB, drawing bool) []byte {
@@ -106,27 +75,7 @@ func play(tb testing.TB, drawing bool, n int) func() *pipeline.Result {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	e.Opened(pipeline.StreamInfo{FPS: 30, Width: 1920, Height: 1080})
-	f, r := &still{pic: workflowtest.Picture(1920, 1080, 100)}, &pipeline.Result{}
-	next := func() *pipeline.Result {
-		f.info.Seq++
-		f.info.PTS += time.Second / 30
-		f.info.Wall = workflowtest.Start().Add(f.info.PTS)
-		w, err := e.Begin(context.Background(), f)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		*r = pipeline.Result{Frame: f.info, Detections: r.Detections[:0]}
-		if err := w.Finish(context.Background(), r); err != nil {
-			tb.Fatal(err)
-		}
-		return r
-	}
+	next := workflowtest.Steady(tb, e)
 	for range 60 { // until nothing grows any more
 		next()
 	}

@@ -136,6 +136,7 @@ func Detections(frames ...[]workflow.Detection) *workflow.Manifest {
 type given struct {
 	image  workflow.In
 	frames [][]workflow.Detection
+	loop   bool
 	n      int
 }
 
@@ -146,7 +147,11 @@ func (b *given) Run(c *workflow.Call) error {
 	}
 	d := c.NewDetections(img.Origin)
 	if len(b.frames) > 0 {
-		d.Items = append(d.Items, b.frames[min(b.n, len(b.frames)-1)]...)
+		i := min(b.n, len(b.frames)-1)
+		if b.loop {
+			i = b.n % len(b.frames)
+		}
+		d.Items = append(d.Items, b.frames[i]...)
 	}
 	b.n++
 	c.Set(0, workflow.DetectionsOf(d))

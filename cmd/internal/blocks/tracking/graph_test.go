@@ -1,11 +1,9 @@
 package tracking
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"perch/pipeline"
 	"perch/pipeline/workflow"
@@ -116,17 +114,6 @@ func TestZoneGraph(t *testing.T) {
 	}
 }
 
-// lent is a frame that is used again and again.
-type lent struct {
-	pic  pipeline.Picture
-	info pipeline.FrameInfo
-}
-
-func (f *lent) Info() pipeline.FrameInfo  { return f.info }
-func (f *lent) Picture() pipeline.Picture { return f.pic }
-func (f *lent) Retain() pipeline.Frame    { return f }
-func (f *lent) Release()                  {}
-
 // crowd are n people, four in a column, who walk up and down by a few pixels.
 func crowd(n, frames int) [][]workflow.Detection {
 	all := make([][]workflow.Detection, frames)
@@ -149,27 +136,7 @@ func player(tb testing.TB, doc string, params map[string]workflow.Value, n int) 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	e.Opened(pipeline.StreamInfo{FPS: 30, Width: 1920, Height: 1080})
-	tb.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	f, r := &lent{pic: workflowtest.Picture(1920, 1080, 100)}, &pipeline.Result{}
-	return func() *pipeline.Result {
-		f.info.Seq++
-		f.info.PTS += time.Second / 30
-		f.info.Wall = workflowtest.Start().Add(f.info.PTS)
-		w, err := e.Begin(context.Background(), f)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		*r = pipeline.Result{Frame: f.info, Detections: r.Detections[:0]}
-		if err := w.Finish(context.Background(), r); err != nil {
-			tb.Fatal(err)
-		}
-		return r
-	}
+	return workflowtest.Steady(tb, e)
 }
 
 // swaying is a detector that sees a crowd.
@@ -177,27 +144,9 @@ func swaying(n int) *workflow.Manifest {
 	m := detector()
 	frames := crowd(n, 20)
 	m.New = func(p *workflow.Params) (workflow.Block, error) {
-		return &swayingBlock{image: p.In("image"), frames: frames}, nil
+		return workflowtest.Loop(p.In("image"), frames), nil
 	}
 	return m
-}
-
-type swayingBlock struct {
-	image  workflow.In
-	frames [][]workflow.Detection
-	n      int
-}
-
-func (b *swayingBlock) Run(c *workflow.Call) error {
-	img, err := c.Image(b.image)
-	if err != nil {
-		return err
-	}
-	d := c.NewDetections(img.Origin)
-	d.Items = append(d.Items, b.frames[b.n%len(b.frames)]...)
-	b.n++
-	c.Set(0, workflow.DetectionsOf(d))
-	return nil
 }
 
 var lineHere = map[string]workflow.Value{"line": points(0, 400, 1920, 400)} // beside it, so that no event is written
