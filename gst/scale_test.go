@@ -64,17 +64,18 @@ func TestPicturesAreShrunkOnDemand(t *testing.T) {
 	path := makeVideo(t, "clip.mp4", x264+" ! mp4mux")
 	whole, half, third := pipeline.Size{Width: 160, Height: 120}, pipeline.Size{Width: 80, Height: 60}, pipeline.Size{Width: 54, Height: 40}
 	for _, tt := range []struct {
-		name   string
-		wishes map[int]pipeline.Size
-		want   []pipeline.Size
+		name    string
+		wishes  map[int]pipeline.Size
+		passing bool // a wish is overtaken by the next
+		want    []pipeline.Size
 	}{
-		{"never", nil, []pipeline.Size{whole}},
-		{"once", map[int]pipeline.Size{1: half}, []pipeline.Size{whole, half}},
-		{"and whole again", map[int]pipeline.Size{3: half, 20: {}}, []pipeline.Size{whole, half, whole}},
-		{"from one size to another", map[int]pipeline.Size{3: half, 20: third}, []pipeline.Size{whole, half, third}},
-		{"and at once to another", map[int]pipeline.Size{3: half, 4: third}, []pipeline.Size{whole, half, third}},
-		{"and at once whole again", map[int]pipeline.Size{3: half, 4: {}, 5: half, 6: {}}, nil},
-		{"larger than the frame", map[int]pipeline.Size{1: {Width: 320, Height: 60}}, []pipeline.Size{whole}},
+		{"never", nil, false, []pipeline.Size{whole}},
+		{"once", map[int]pipeline.Size{1: half}, false, []pipeline.Size{whole, half}},
+		{"and whole again", map[int]pipeline.Size{3: half, 20: {}}, false, []pipeline.Size{whole, half, whole}},
+		{"from one size to another", map[int]pipeline.Size{3: half, 20: third}, false, []pipeline.Size{whole, half, third}},
+		{"and at once to another", map[int]pipeline.Size{3: half, 4: third}, true, []pipeline.Size{whole, third}},
+		{"and at once whole again", map[int]pipeline.Size{3: half, 4: {}, 5: half, 6: {}}, true, []pipeline.Size{whole}},
+		{"larger than the frame", map[int]pipeline.Size{1: {Width: 320, Height: 60}}, false, []pipeline.Size{whole}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, c := sizes(t, openRehearsal(t), path, tt.wishes)
@@ -85,7 +86,16 @@ func TestPicturesAreShrunkOnDemand(t *testing.T) {
 				}
 			}
 			list, counts := inARow(got)
-			if tt.want != nil && !slices.Equal(list, tt.want) {
+			if tt.passing {
+				// Which pictures still come as the first wish had it is chance: none need.
+				settled := slices.Compact([]pipeline.Size{list[0], list[len(list)-1]})
+				stray := func(s pipeline.Size) bool { return s != half && !slices.Contains(tt.want, s) }
+				if !slices.Equal(settled, tt.want) || slices.ContainsFunc(list, stray) {
+					t.Errorf("sizes %v, %v in a row; want %v in the end", list, counts, tt.want)
+				}
+				return
+			}
+			if !slices.Equal(list, tt.want) {
 				t.Errorf("sizes %v, %v in a row; want %v", list, counts, tt.want)
 			}
 			// A picture or two are under way when a wish is heard, and three wait in the sink.
