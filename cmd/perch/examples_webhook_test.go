@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -28,14 +29,36 @@ type sent struct {
 }
 
 type receiver struct {
-	t   *testing.T
-	mu  sync.Mutex
-	all []sent
+	t    *testing.T
+	mu   sync.Mutex
+	seen map[string]bool
+	all  []sent
+}
+
+// again reports whether a request is another attempt at one that arrived: on a
+// busy machine an answer may come too late for its sender. A GET has no key, but
+// no two have the same picture.
+func (r *receiver) again(q *http.Request, body []byte) bool {
+	id := q.Header.Get("Idempotency-Key")
+	if id == "" {
+		id = q.Method + q.URL.String() + string(body)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	defer func() { r.seen[id] = true }()
+	return r.seen[id]
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, err := io.ReadAll(q.Body)
+	if err != nil || r.again(q, body) {
+		return // an attempt that its sender gave up is made again
+	}
+	q.Body = io.NopCloser(bytes.NewReader(body))
 	s := sent{method: q.Method, path: q.URL.Path, query: q.URL.RawQuery, origin: q.Header.Get("x-data-origin"), dynamic: q.Header.Get("x-dynamic-header"), key: q.Header.Get("Idempotency-Key")}
-	var err error
 	if s.kind, _, _ = strings.Cut(q.Header.Get("Content-Type"), ";"); s.kind == "multipart/form-data" {
 		s.form, s.file, err = formOf(q)
 	} else {
