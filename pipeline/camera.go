@@ -14,9 +14,10 @@ import (
 // ErrStalled ends a run whose camera stayed open without sending pictures.
 var ErrStalled = errors.New("no picture arrived in time")
 
-// A Camera keeps one camera running: each time between connects is a [Run],
-// and between them it waits longer and longer. Fill in the fields, then call
-// Camera.Run once.
+// A Camera keeps one camera running: its time until it is lost is a [Run], and
+// between two of them it waits longer and longer. A loss that is over before
+// LostAfter, of a [Persistent] source, is an interruption of the run and not its
+// end. Fill in the fields, then call Camera.Run once.
 type Camera struct {
 	Name   string
 	Device string
@@ -36,6 +37,13 @@ type Camera struct {
 	state CameraState             // guarded by mu
 	run   *Run                    // guarded by mu: nil between runs
 	stop  context.CancelCauseFunc // guarded by mu: ends the present run
+	away  loss                    // guarded by mu: of the present run's source
+}
+
+// loss is what was said of a source that is away; the zero value is of none.
+type loss struct {
+	at  time.Time
+	err error
 }
 
 // Backoff is a growing wait with a limit and jitter, so that many cameras that
@@ -112,6 +120,29 @@ func (c *Camera) Run(ctx context.Context) error {
 	}
 }
 
+// Interrupted says that the source of the present run went away, and is tried
+// again. It fits [Persistent.Lost].
+func (c *Camera) Interrupted(err error) {
+	c.mu.Lock()
+	c.away = loss{c.Now(), err}
+	run := c.run
+	c.mu.Unlock()
+	if run != nil {
+		c.enter(Stalled, text(err), run.Status().Stream)
+	}
+}
+
+// lost returns what was said of a source that is away and has not shown a
+// picture since.
+func (c *Camera) lost(newest time.Time) loss {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if newest.After(c.away.at) {
+		c.away = loss{}
+	}
+	return c.away
+}
+
 // once makes one run and reports why it ended and whether pictures came.
 func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error) {
 	run, err := c.Start(ctx)
@@ -125,7 +156,7 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.run, c.stop = nil, nil
+		c.run, c.stop, c.away = nil, nil, loss{}
 		c.mu.Unlock()
 	}()
 
@@ -170,11 +201,16 @@ func (c *Camera) watch(ctx context.Context, run *Run, opened <-chan struct{}, en
 			continue // the source's own open deadline is at work
 		}
 		live = true
-		gap := c.Now().Sub(s.LastFrame)
+		gap, away := c.Now().Sub(s.LastFrame), c.lost(s.LastFrame)
 		switch {
 		case gap >= c.StallAfter+c.LostAfter:
-			end(&Error{Op: "read", On: "camera " + c.Name, Kind: Gone, Err: fmt.Errorf("%w: nothing for %v", ErrStalled, gap.Round(time.Second))})
+			err := fmt.Errorf("%w: nothing for %v", ErrStalled, gap.Round(time.Second))
+			if away.err != nil {
+				err = fmt.Errorf("%w; %w", err, away.err)
+			}
+			end(&Error{Op: "read", On: "camera " + c.Name, Kind: Gone, Err: err})
 			return true
+		case !away.at.IsZero(): // it said so itself
 		case gap >= c.StallAfter:
 			c.enter(Stalled, fmt.Sprintf("no picture for %v", c.StallAfter), s.Stream)
 		default:

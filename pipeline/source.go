@@ -61,8 +61,8 @@ type Source interface {
 	Run(ctx context.Context, out Outlet) error
 }
 
-// An Outlet takes what a Source produces. Opened comes once, before the first
-// frame. PutFrame owns its argument; with [Lossless] pace it blocks until there
+// An Outlet takes what a Source produces. Opened comes before the first frame,
+// and again when a [Persistent] source was lost and is back. PutFrame owns its argument; with [Lossless] pace it blocks until there
 // is room or ctx is done, with [Realtime] it never blocks.
 type Outlet interface {
 	Opened(StreamInfo)

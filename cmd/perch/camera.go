@@ -77,7 +77,7 @@ func (a *app) readyPlan(ctx context.Context, cfg *config.Camera) (*plan, error) 
 }
 
 func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
-	src, err := a.media.NewSource(a.sourceSpec(name, c.cfg))
+	src, err := a.cameraSource(name, c)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +90,20 @@ func (a *app) newRun(name string, c *camera) (*pipeline.Run, error) {
 		ID: id, Device: a.device, Camera: name, Source: src, Pace: pipeline.Realtime, MaxFPS: c.cfg.MaxFPS, OnFirstFrame: true,
 		Engine: engine, Recorder: a.store, Viewers: []pipeline.Viewer{c.preview}, Keep: pipeline.Keep(c.cfg.Keep),
 		Log: a.log.With("camera", name), Now: time.Now, Clock: a.clock.Read, OnEnd: a.ended.count,
+	}, nil
+}
+
+// cameraSource returns what a run of a camera plays. What is live is opened again
+// when it is lost: the camera says when it has been away for too long.
+func (a *app) cameraSource(name string, c *camera) (pipeline.Source, error) {
+	spec := a.sourceSpec(name, c.cfg)
+	src, err := a.media.NewSource(spec)
+	if err != nil || spec.Kind == pipeline.SourceFile {
+		return src, err
+	}
+	return &pipeline.Persistent{
+		First: src, Again: func() (pipeline.Source, error) { return a.media.NewSource(spec) },
+		Wait: reconnect, Lost: c.Interrupted, Log: a.log.With("camera", name),
 	}, nil
 }
 

@@ -232,3 +232,32 @@ func TestACameraIsUnpluggedAndComesBack(t *testing.T) {
 	}
 	absent(t, secret, dir, d.log.String(), ear.heard.String())
 }
+
+// What a run counts outlives a cable that is pulled for a moment.
+func TestAShortLossIsNotTheEndOfARun(t *testing.T) {
+	need(t, "PERCH_ORT_LIB")
+	t.Parallel()
+	const secret = "geheim/4712"
+	cam := newRTSPCamera(t, secret)
+	dir := t.TempDir()
+	d := startDaemon(t, dir, quiet+"cameras:\n  door: {url: \"rtsp://"+cam.addr+"/stream\", username: viewer, password: "+secret+", transport: tcp, stall_after: 5m}\n")
+	before := d.camera(t, "door", "is live", live)
+	cam.unplug()
+	away := d.camera(t, "door", "is away", func(c api.Camera) bool { return c.State == "stalled" })
+	if away.Cause == "" || away.Run != before.Run {
+		t.Errorf("while it is away: %+v", away)
+	}
+	cam.plug(t)
+	after := d.camera(t, "door", "is live again", func(c api.Camera) bool { return live(c) && c.Frames.Processed > away.Frames.Processed })
+	if after.Run != before.Run {
+		t.Error("another run began")
+	}
+	if code := d.stop(t); code != exitOK {
+		t.Errorf("exit status %d\n%s", code, d.log)
+	}
+	list := endedRuns(t, dir)
+	if len(list) != 1 || list[0].Complete.Termination != pipeline.Stopped {
+		t.Errorf("%d runs", len(list))
+	}
+	absent(t, secret, dir, d.log.String())
+}

@@ -1,0 +1,131 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Persistent source opens a live source again when it goes away, for as long
+// as its run lasts, so that a short loss does not take the state of trackers and
+// counters with it. Numbers and times of its frames go on where they were.
+// How long a loss may be is for the one to say who ends the run. Fill in the
+// fields, then call Run once.
+type Persistent struct {
+	First Source                 // played first
+	Again func() (Source, error) // returns the same camera's next one
+	Wait  Backoff                // before each attempt
+	Lost  func(err error)        // told of each loss; may be nil
+	Log   *slog.Logger
+
+	mu   sync.Mutex
+	now  Source // guarded by mu: what is played
+	want Size   // guarded by mu
+}
+
+// ID implements [Source].
+func (p *Persistent) ID() SourceID { return p.First.ID() }
+
+// Want implements [Scaler].
+func (p *Persistent) Want(size Size) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.want = size
+	p.tell()
+}
+
+// play says what is played from now on.
+func (p *Persistent) play(src Source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = src
+	p.tell()
+}
+
+// tell hands the wish on. The mu is held.
+func (p *Persistent) tell() {
+	if s, ok := p.now.(Scaler); ok {
+		s.Want(p.want)
+	}
+}
+
+// Run implements [Source]. It returns when ctx is done, when the camera was
+// never there, and when it is lost for a reason that waiting does not mend.
+func (p *Persistent) Run(ctx context.Context, out Outlet) error {
+	o := &joined{Outlet: out, start: time.Now()}
+	for src, attempt := p.First, 0; ; {
+		seen := o.last.Seq
+		p.play(src)
+		err := src.Run(ctx, o)
+		if ctx.Err() != nil || !o.opened || err != nil && !passes(err) {
+			return err
+		}
+		if o.last.Seq > seen {
+			attempt = 0
+		}
+		attempt++
+		wait := p.Wait.After(attempt)
+		p.Log.Warn("the camera went away and is tried again", "wait", wait, "error", text(err))
+		if p.Lost != nil {
+			p.Lost(err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if src, err = p.Again(); err != nil {
+			return err
+		}
+		o.next()
+	}
+}
+
+// passes reports whether the reason why an open camera went away may pass by
+// itself. One that starts again may have its stream a little after its network.
+func passes(err error) bool {
+	switch KindOf(err) {
+	case Gone, Timeout, NotFound, Busy:
+		return true
+	}
+	return false
+}
+
+// joined makes one stream of several. It belongs to the goroutine that plays.
+type joined struct {
+	Outlet
+	start   time.Time
+	opened  bool
+	last    FrameInfo     // of the newest frame
+	skipSeq uint64        // added to the numbers of the present stream
+	skipPTS time.Duration // added to its times
+}
+
+func (o *joined) Opened(info StreamInfo) {
+	o.opened = true
+	o.Outlet.Opened(info)
+}
+
+func (o *joined) PutFrame(ctx context.Context, f Frame) {
+	i := f.Info()
+	i.Seq, i.PTS = i.Seq+o.skipSeq, i.PTS+o.skipPTS
+	o.last = i
+	o.Outlet.PutFrame(ctx, shifted{f, i})
+}
+
+// next is called before the next stream begins. Its times are those of the
+// clock, and in any case after those that were.
+func (o *joined) next() {
+	o.skipSeq, o.skipPTS = o.last.Seq, max(time.Since(o.start), o.last.PTS+time.Millisecond)
+}
+
+// shifted is a frame with another place in time.
+type shifted struct {
+	Frame
+	info FrameInfo
+}
+
+func (s shifted) Info() FrameInfo { return s.info }
+
+func (s shifted) Retain() Frame { return shifted{s.Frame.Retain(), s.info} }
