@@ -57,10 +57,11 @@ func buildFrameMetadata(_ *compiler, n node) (op, error) {
 			return workflow.IntOf(f.Number), nil
 		case mode == 1:
 			return workflow.TimeOf(f.Time), nil
-		case f.FPS > 0:
+		case f.FromFile && f.FPS > 0:
 			return workflow.FloatOf(float64(f.Number-1) / f.FPS), nil
 		}
-		// Without a frame rate the stream's own time is what is known.
+		// Of a camera only the frames that were worked on are counted, so their
+		// number says nothing about time; nor does it in a file of unknown rate.
 		return workflow.FloatOf(f.PTS.Seconds()), nil
 	}, nil
 }

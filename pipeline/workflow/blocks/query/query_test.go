@@ -26,7 +26,7 @@ func newHost() *host {
 		env: &workflow.Env{JPEG: func(p pipeline.Picture, q int) ([]byte, error) {
 			return fmt.Appendf(nil, "jpeg %dx%d q%d", p.Width, p.Height, q), nil
 		}},
-		frame: workflow.Frame{Number: 31, FPS: 30, Time: workflowtest.Start(), PTS: 2 * time.Second},
+		frame: workflow.Frame{Number: 31, FPS: 30, FromFile: true, Time: workflowtest.Start(), PTS: 2 * time.Second},
 	}
 }
 
@@ -277,16 +277,30 @@ func TestOperationsOnImagesAndTimes(t *testing.T) {
 	}
 }
 
-func TestFrameRateUnknown(t *testing.T) {
+// TestSecondsSinceStart has frame 31 at 2 s of a stream. Of a camera of 30 frames
+// a second only every other one was worked on.
+func TestSecondsSinceStart(t *testing.T) {
 	o, err := query.Compile(parse(t, `[{"type": "ExtractFrameMetadata", "property_name": "seconds_since_start"}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHost()
-	h.frame.FPS = 0
-	got, err := o.Apply(h, workflow.ImageOf(&workflow.Image{}))
-	if err != nil || show(t, got) != "2.0" {
-		t.Errorf("%v, %v; want the stream's own time, 2 s", got, err)
+	for _, c := range []struct {
+		name     string
+		fromFile bool
+		fps      float64
+		want     string
+	}{
+		{"a file", true, 30, "1.0"},
+		{"a file of unknown rate", true, 0, "2.0"},
+		{"a camera", false, 30, "2.0"},
+		{"a camera of unknown rate", false, 0, "2.0"},
+	} {
+		h := newHost()
+		h.frame.FromFile, h.frame.FPS = c.fromFile, c.fps
+		got, err := o.Apply(h, workflow.ImageOf(&workflow.Image{}))
+		if err != nil || show(t, got) != c.want {
+			t.Errorf("%s: %v, %v; want %s", c.name, got, err, c.want)
+		}
 	}
 }
 

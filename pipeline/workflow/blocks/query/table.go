@@ -88,7 +88,7 @@ func table() []entry {
 		{"RandomNumber", "a random number from min_value=0 up to max_value=1, whatever it is given", kAny, kNumber, buildRandom},
 		{"TimestampToISOFormat", "a time as text, 2026-01-02T03:04:05+00:00", kTime, kText, buildISO},
 		{"ExtractImageProperty", "of an image: size (its number of pixels), height, width, aspect_ratio (width / height)", kImage, kNumber, buildImageProperty},
-		{"ExtractFrameMetadata", "of the frame: frame_number (from 1), frame_timestamp, seconds_since_start", kImage | kMetadata, kNumber | kTime, buildFrameMetadata},
+		{"ExtractFrameMetadata", "of the frame: frame_number (from 1), frame_timestamp, seconds_since_start (by frame number and rate in a file, by the stream's time stamps otherwise)", kImage | kMetadata, kNumber | kTime, buildFrameMetadata},
 		{"ConvertImageToJPEG", "the image as JPEG; compression_level=95 is the quality, 1 to 100", kImage, kBytes, buildJPEG},
 		{"ConvertImageToBase64", "the image as JPEG of quality 95, in base64", kImage, kText, buildBase64},
 		{"ConvertDictionaryToJSON", "an object or a classification as JSON text", kObject | kClasses, kText, buildJSON},
