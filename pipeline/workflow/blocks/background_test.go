@@ -2,7 +2,10 @@ package blocks
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -79,10 +82,70 @@ func TestOpeningIsOpenCVs(t *testing.T) {
 		for i := range pic {
 			pic[i] = c.Before[i] == '1'
 		}
-		opening(pic, make([]bool, len(pic)), w, kernel)
+		newOpener(c.Size, len(pic), w).open(pic)
 		if got := text(pic); got != c.After {
 			t.Errorf("size %d:\n%s, want\n%s", c.Size, got, c.After)
 		}
+	}
+}
+
+// TestOpeningByDefinition compares with what the definition says, place by place
+// under the ellipse: also of ellipses that are larger than the picture.
+func TestOpeningByDefinition(t *testing.T) {
+	const w, h = 37, 23
+	rnd := rand.New(rand.NewPCG(1, 2))
+	left := 0
+	for _, size := range []int{0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 21, 29, 45, 63} {
+		kernel, r := ellipse(size), size/2
+		// under reports whether a pixel under the ellipse at a place is like on.
+		under := func(pic []bool, at int, on bool) bool {
+			for k, reach := range kernel {
+				for dx := -reach; dx <= reach; dx++ {
+					x, y := at%w+dx, at/w+k-r
+					if x >= 0 && x < w && y >= 0 && y < h && pic[y*w+x] == on {
+						return true
+					}
+				}
+			}
+			return false
+		}
+		o := newOpener(size, w*h, w)
+		for _, holes := range []float64{0, 0.001, 0.01, 0.1} {
+			pic, eroded, want := make([]bool, w*h), make([]bool, w*h), make([]bool, w*h)
+			for i := range pic {
+				pic[i] = rnd.Float64() >= holes
+			}
+			for i := range pic {
+				eroded[i] = !under(pic, i, false)
+			}
+			for i := range pic {
+				if want[i] = under(eroded, i, true); want[i] && holes > 0 {
+					left++
+				}
+			}
+			if o.open(pic); !slices.Equal(pic, want) {
+				t.Fatalf("size %d:\n%s, want\n%s", size, text(pic), text(want))
+			}
+		}
+	}
+	if left < 5000 {
+		t.Errorf("%d pixels are left of what had holes: that proves little", left)
+	}
+}
+
+// BenchmarkOpening shows that a kernel's size does not matter.
+func BenchmarkOpening(b *testing.B) {
+	const w, h = 512, 288
+	for _, size := range []int{3, 101, 2 * motionSide} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			o, pic := newOpener(size, w*h, w), make([]bool, w*h)
+			for b.Loop() {
+				for i := range pic {
+					pic[i] = true // all moves, which is the most work
+				}
+				o.open(pic)
+			}
+		})
 	}
 }
 

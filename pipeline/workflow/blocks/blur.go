@@ -1,6 +1,7 @@
 package blocks
 
 import (
+	"context"
 	"fmt"
 	"math"
 )
@@ -10,25 +11,37 @@ import (
 type blurrer struct {
 	rows   []float32 // a plane blurred along its rows
 	kernel []float32
+	wide   []byte // a plane with what lies beyond its edges
 }
 
-func (b *blurrer) run(kind string, dst, src []byte, w, h, size int) error {
+// run blurs a plane. It ends between two rows when ctx does: a large kernel
+// takes its time.
+func (b *blurrer) run(ctx context.Context, kind string, dst, src []byte, w, h, size int) error {
 	switch kind {
 	case "average":
 		b.kernel = append(b.kernel[:0], make([]float32, size)...)
 		for i := range b.kernel {
 			b.kernel[i] = 1 / float32(size)
 		}
-		b.separable(dst, src, w, h)
+		return b.separable(ctx, dst, src, w, h)
 	case "gaussian":
 		b.kernel = gaussian(b.kernel[:0], size)
-		b.separable(dst, src, w, h)
+		return b.separable(ctx, dst, src, w, h)
 	case "median":
-		median(dst, src, w, h, size)
+		return median(ctx, dst, src, w, h, size)
 	case "bilateral":
-		bilateral(dst, src, w, h, size)
-	default:
-		return fmt.Errorf("there is no blur %q", kind)
+		return b.bilateral(ctx, dst, src, w, h, size)
+	}
+	return fmt.Errorf("there is no blur %q", kind)
+}
+
+// eachRow does something for h rows, unless ctx ends.
+func eachRow(ctx context.Context, h int, do func(y int)) error {
+	for y := range h {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		do(y)
 	}
 	return nil
 }
@@ -67,13 +80,13 @@ func mirrored(i, n int) int {
 }
 
 // separable applies the kernel along rows and then along columns.
-func (b *blurrer) separable(dst, src []byte, w, h int) {
+func (b *blurrer) separable(ctx context.Context, dst, src []byte, w, h int) error {
 	n := len(b.kernel)
 	if cap(b.rows) < w*h {
 		b.rows = make([]float32, w*h)
 	}
 	b.rows = b.rows[:w*h]
-	for y := range h {
+	err := eachRow(ctx, h, func(y int) {
 		row, out := src[y*w:][:w], b.rows[y*w:][:w]
 		for x := range row {
 			var sum float32
@@ -88,9 +101,12 @@ func (b *blurrer) separable(dst, src []byte, w, h int) {
 			}
 			out[x] = sum
 		}
+	})
+	if err != nil {
+		return err
 	}
 	sums := make([]float32, w)
-	for y := range h {
+	return eachRow(ctx, h, func(y int) {
 		clear(sums)
 		for k, weight := range b.kernel {
 			for x, v := range b.rows[mirrored(y-n/2+k, h)*w:][:w] {
@@ -100,15 +116,15 @@ func (b *blurrer) separable(dst, src []byte, w, h int) {
 		for x, v := range sums {
 			dst[y*w+x] = byte(min(v+0.5, 255))
 		}
-	}
+	})
 }
 
 // median takes the middle of all samples under the kernel, from counts that
 // move along with it (Huang, Yang and Tang, "A fast two-dimensional median
 // filtering algorithm", 1979). Beyond the edge the edge sample goes on.
-func median(dst, src []byte, w, h, size int) {
+func median(ctx context.Context, dst, src []byte, w, h, size int) error {
 	r := size / 2
-	for y := range h {
+	return eachRow(ctx, h, func(y int) {
 		var counts [256]int
 		column := func(x, by int) {
 			x = min(max(x, 0), w-1)
@@ -130,46 +146,5 @@ func median(dst, src []byte, w, h, size int) {
 			column(x-r, -1)
 			column(x+r+1, 1)
 		}
-	}
-}
-
-// bilateralSigma is how far brightness and places may differ, as upstream sets
-// it.
-const bilateralSigma = 75
-
-// bilateral weighs samples in a circle by how near and how alike they are
-// (Tomasi and Manduchi, "Bilateral filtering for gray and color images", ICCV
-// 1998).
-func bilateral(dst, src []byte, w, h, size int) {
-	r := max(size/2, 1)
-	bell := func(d2 float64) float32 { return float32(math.Exp(-d2 / (2 * bilateralSigma * bilateralSigma))) }
-	var alike [256]float32
-	for d := range alike {
-		alike[d] = bell(float64(d * d))
-	}
-	type tap struct {
-		x, y int
-		near float32
-	}
-	var taps []tap
-	for y := -r; y <= r; y++ {
-		for x := -r; x <= r; x++ {
-			if d2 := x*x + y*y; d2 <= r*r {
-				taps = append(taps, tap{x, y, bell(float64(d2))})
-			}
-		}
-	}
-	for y := range h {
-		for x := range w {
-			here := int(src[y*w+x])
-			var sum, weights float32
-			for _, t := range taps {
-				v := int(src[mirrored(y+t.y, h)*w+mirrored(x+t.x, w)])
-				weight := t.near * alike[max(v-here, here-v)]
-				sum += weight * float32(v)
-				weights += weight
-			}
-			dst[y*w+x] = byte(sum/weights + 0.5)
-		}
-	}
+	})
 }

@@ -18,7 +18,7 @@ func imageBlur() *workflow.Manifest {
 			{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the image"},
 			{Name: "blur_type", Default: workflow.StringOf("gaussian"), Kinds: []workflow.Kind{workflow.StringKind}, Literal: workflow.EnumLiteral, Enum: []string{"average", "gaussian", "median", "bilateral"},
 				Doc: "average: the mean of the kernel's samples; gaussian: nearer ones count more; median: the middle one; bilateral: alike ones count more, which keeps edges"},
-			{Name: "kernel_size", Default: workflow.IntOf(5), Kinds: workflow.Numbers(), Literal: workflow.IntegerLiteral, Min: 1, Max: mostBlur, Doc: "width and height of the kernel, pixels; it must be odd for gaussian and median"},
+			{Name: "kernel_size", Default: workflow.IntOf(5), Kinds: workflow.Numbers(), Literal: workflow.IntegerLiteral, Min: 1, Max: mostBlur, Doc: "width and height of the kernel, pixels; it must be odd for gaussian and median. Of a bilateral one larger than 21 so many samples are looked at as 21 has, spread over it"},
 		},
 		Outputs: []workflow.Output{{Name: "image", Kinds: []workflow.Kind{workflow.ImageKind}, Doc: "the blurred image"}},
 		New: func(p *workflow.Params) (workflow.Block, error) {
@@ -69,7 +69,7 @@ func (b *blurBlock) Run(c *workflow.Call) error {
 		if i > 0 {
 			w, h, n = (w+1)/2, (h+1)/2, size/2|1
 		}
-		if err := b.blur.run(kind, out.Picture.Planes[i][:w*h], src[:w*h], w, h, n); err != nil {
+		if err := b.blur.run(c.Context(), kind, out.Picture.Planes[i][:w*h], src[:w*h], w, h, n); err != nil {
 			return err
 		}
 	}

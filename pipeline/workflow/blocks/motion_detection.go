@@ -65,8 +65,8 @@ type eye struct {
 	width, height, k int // of the image, and how many times it is shrunk
 	small            pipeline.Picture
 	back             *background
-	fore, scratch    []bool
-	kernel           []int
+	fore             []bool
+	opener           *opener
 	zone             *pipeline.Mask // of the shrunk picture; nil is all of it
 	zoned            bool
 	least            float64 // square pixels of the image
@@ -139,8 +139,8 @@ func (b *motionBlock) open(c *workflow.Call, pic pipeline.Picture) error {
 	// The mean of the three alike channels of a grey picture, which is what
 	// OpenCV's distances add up, is three times that of brightness.
 	e.back = newBackground(w*h, at[3], float32(at[2]), 3)
-	e.fore, e.scratch = make([]bool, w*h), make([]bool, w*h)
-	e.kernel = ellipse(min((at[1]+e.k/2)/e.k, 2*motionSide))
+	e.fore = make([]bool, w*h)
+	e.opener = newOpener(min((at[1]+e.k/2)/e.k, 2*motionSide), w*h, w)
 	if zone != nil {
 		e.zoned = true
 		for i, p := range zone {
@@ -192,7 +192,7 @@ func (e *eye) look(pic pipeline.Picture) {
 // picture.
 func (e *eye) moving() (shapes [][]place) {
 	w := e.small.Width
-	opening(e.fore, e.scratch, w, e.kernel)
+	e.opener.open(e.fore)
 	m := pipeline.NewMask(0, 0, w, e.small.Height)
 	for i, on := range e.fore {
 		if on {

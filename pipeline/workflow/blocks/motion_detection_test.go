@@ -65,6 +65,7 @@ func TestMotionDetection(t *testing.T) {
 		"too small":            {`, "minimum_contour_area": 500`, 31, [][2]int{at}, strings.Repeat(".", 32)}, // 20 x 20; its outline encloses 19 x 19 less four corners, 359
 		"just large enough":    {`, "minimum_contour_area": 358`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
 		"taken for noise":      {`, "morphological_kernel_size": 31, "minimum_contour_area": 1`, 31, [][2]int{at}, strings.Repeat(".", 32)},
+		"more than a picture":  {`, "morphological_kernel_size": 1000000, "minimum_contour_area": 1`, 31, [][2]int{at}, strings.Repeat(".", 32)},
 		"in the zone":          {`, "detection_zone": [[30, 30], [30, 70], [70, 70], [70, 30]]`, 31, [][2]int{at}, strings.Repeat(".", 31) + "a"},
 		"outside of it":        {`, "detection_zone": "[[30, 30], [30, 70], [70, 70], [70, 30]]"`, 31, [][2]int{{100, 40}}, strings.Repeat(".", 32)},
 		"a zone off the frame": {`, "detection_zone": [[3000, 3000], [3001, 3000], [3001, 3001]]`, 31, [][2]int{at}, strings.Repeat(".", 32)},

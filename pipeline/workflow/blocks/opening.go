@@ -2,24 +2,92 @@ package blocks
 
 import "math"
 
-// opening removes what is smaller than an ellipse from a picture of width w,
-// and rounds off the rest: it erodes and then dilates (Serra, "Image Analysis
-// and Mathematical Morphology", 1982). What lies outside of the picture counts
-// for neither. Kernel says for each row of the ellipse how far it reaches to each
-// side; scratch has the picture's size.
-func opening(pic, scratch []bool, w int, kernel []int) {
-	if len(kernel) < 2 {
+// An opener removes what is smaller than an ellipse from a picture, and rounds
+// off the rest: it erodes and then dilates (Serra, "Image Analysis and
+// Mathematical Morphology", 1982). What lies outside of the picture counts for
+// neither. It takes as long for a large ellipse as for a small one.
+type opener struct {
+	tall   []int32 // of the ellipse's columns, from its middle one: how far they reach up and down
+	near   []bool  // scratch, as large as the picture
+	reach  []int32 // scratch, as large as the picture
+	column []int32 // scratch, as wide as the picture
+}
+
+// nowhere is the reach of what reaches nothing, not even itself.
+const nowhere = -1
+
+// newOpener returns what opens pictures of n pixels and width w with an ellipse
+// of a size, which is made odd.
+func newOpener(size, n, w int) *opener {
+	return &opener{tall: columns(ellipse(size)), near: make([]bool, n), reach: make([]int32, n), column: make([]int32, w)}
+}
+
+// open opens a picture.
+func (o *opener) open(pic []bool) {
+	if len(o.tall) < 2 {
 		return
 	}
-	h := len(pic) / w
-	for i, on := range pic {
-		scratch[i] = on && covered(pic, w, h, i%w, i/w, kernel)
+	o.spread(o.near, pic, false)
+	for i, near := range o.near {
+		pic[i] = !near // all under the ellipse is on
 	}
-	clear(pic)
-	for i, on := range scratch {
-		if on {
-			stamp(pic, w, h, i%w, i/w, kernel)
+	o.spread(o.near, pic, true)
+	copy(pic, o.near)
+}
+
+// spread notes which pixels have one that is on, or off, under the ellipse.
+// First each pixel is told how far the nearest of its row reaches up and down
+// in its column, then that is carried along the columns.
+func (o *opener) spread(dst, pic []bool, on bool) {
+	w := len(o.column)
+	for y := 0; y < len(pic); y += w {
+		o.along(o.reach[y:][:w], pic[y:][:w], on)
+	}
+	clear(dst)
+	carry := func(y int) {
+		for x, r := range o.reach[y:][:w] {
+			o.column[x] = max(o.column[x]-1, r)
+			dst[y+x] = dst[y+x] || o.column[x] > nowhere
 		}
+	}
+	o.forget()
+	for y := 0; y < len(pic); y += w {
+		carry(y)
+	}
+	o.forget()
+	for y := len(pic) - w; y >= 0; y -= w {
+		carry(y)
+	}
+}
+
+func (o *opener) forget() {
+	for x := range o.column {
+		o.column[x] = nowhere
+	}
+}
+
+// along says for each pixel of a row how far the nearest one that is on, or
+// off, reaches up and down there.
+func (o *opener) along(reach []int32, row []bool, on bool) {
+	tall := func(away int) int32 {
+		if away < len(o.tall) {
+			return o.tall[away]
+		}
+		return nowhere
+	}
+	away := len(o.tall)
+	for x, is := range row {
+		if away++; is == on {
+			away = 0
+		}
+		reach[x] = tall(away)
+	}
+	away = len(o.tall)
+	for x := len(row) - 1; x >= 0; x-- {
+		if away++; row[x] == on {
+			away = 0
+		}
+		reach[x] = max(reach[x], tall(away))
 	}
 }
 
@@ -37,32 +105,15 @@ func ellipse(size int) []int {
 	return rows
 }
 
-// covered reports whether all under the ellipse at a place is on.
-func covered(pic []bool, w, h, x, y int, kernel []int) bool {
-	r := len(kernel) / 2
-	for k, reach := range kernel {
-		ty := y + k - r
-		if ty < 0 || ty >= h {
-			continue
-		}
-		for _, on := range pic[ty*w+max(x-reach, 0) : ty*w+min(x+reach, w-1)+1] {
-			if !on {
-				return false
-			}
+// columns says of an ellipse's columns, from the middle one to the right, how
+// far they reach up and down.
+func columns(rows []int) []int32 {
+	r := len(rows) / 2
+	tall := make([]int32, rows[r]+1)
+	for dy := range r + 1 {
+		for dx := range rows[r+dy] + 1 {
+			tall[dx] = int32(dy)
 		}
 	}
-	return true
-}
-
-// stamp sets all under the ellipse at a place.
-func stamp(pic []bool, w, h, x, y int, kernel []int) {
-	r := len(kernel) / 2
-	for k, reach := range kernel {
-		if ty := y + k - r; ty >= 0 && ty < h {
-			row := pic[ty*w:][:w]
-			for tx := max(x-reach, 0); tx <= min(x+reach, w-1); tx++ {
-				row[tx] = true
-			}
-		}
-	}
+	return tall
 }
