@@ -1,7 +1,9 @@
 package blocks
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"perch/pipeline/workflow"
 	"perch/pipeline/workflow/blocks/query"
@@ -9,8 +11,17 @@ import (
 
 var aggregateModes = [...]string{"sum", "avg", "max", "min", "count", "distinct", "count_distinct", "values_counts", "values_difference"}
 
-// maxDistinct bounds how many different values are told apart.
-const maxDistinct = 100_000
+const (
+	// maxDistinct bounds how many different values are told apart.
+	maxDistinct = 100_000
+	// maxDistinctBytes bounds what those of all steps of a run take.
+	maxDistinctBytes = 64 << 20
+	// distinctBytes is about what one takes besides its text.
+	distinctBytes = 200
+)
+
+// room is how much memory the different values of a run may still take, bytes.
+type room struct{ left int }
 
 // aggregate is one figure that grows from frame to frame.
 type aggregate struct {
@@ -21,8 +32,10 @@ type aggregate struct {
 	fraction   bool // one of the numbers was no integer
 	low, high  workflow.Value
 	index      map[distinctKey]int
-	values     []workflow.Value // the different ones, by index
+	values     []workflow.Value // the different ones, by index; none of count_distinct
 	counts     []int64
+	room       *room // shared by the run
+	taken      int   // of it
 }
 
 // distinctKey is what makes values different: 1, 1.0 and true are the same, as
@@ -36,10 +49,11 @@ type distinctKey struct {
 func (a *aggregate) reset() {
 	a.n, a.sum, a.fraction, a.low, a.high = 0, 0, false, workflow.Value{}, workflow.Value{}
 	a.values, a.counts = nil, nil // results of the last interval hold them
-	if a.index == nil {
-		a.index = map[distinctKey]int{}
+	if a.index == nil || len(a.index) > 0 {
+		a.index = map[distinctKey]int{} // the old one stays as large as it was
 	}
-	clear(a.index)
+	a.room.left += a.taken
+	a.taken = 0
 }
 
 // add adds a value to the figure.
@@ -102,20 +116,46 @@ func (a *aggregate) count(v workflow.Value) error {
 		key = distinctKey{typ: workflow.Float, num: f}
 	case v.Type() == workflow.String:
 		key.str, _ = v.Str()
+		if a.mode == "count_distinct" && len(key.str) > sha256.Size {
+			sum := sha256.Sum256([]byte(key.str)) // nobody asks for the text itself
+			key = distinctKey{typ: workflow.Bytes, str: string(sum[:])}
+		}
 	case !v.IsNull():
 		return fmt.Errorf("it is given %s and tells numbers and texts apart (data_operations can make a list of those)", v.Describe())
 	}
 	i, known := a.index[key]
 	if !known {
-		if len(a.values) == maxDistinct {
-			return fmt.Errorf("there are more than %d different values in one interval: choose a shorter one", maxDistinct)
+		var err error
+		if i, err = a.begin(key, v); err != nil {
+			return err
 		}
-		i = len(a.values)
-		a.index[key] = i
+	}
+	if a.mode != "count_distinct" {
+		a.counts[i]++
+	}
+	return nil
+}
+
+// begin takes note of a value that is new.
+func (a *aggregate) begin(key distinctKey, v workflow.Value) (int, error) {
+	i, takes := len(a.index), distinctBytes+len(key.str)
+	switch {
+	case i == maxDistinct:
+		return 0, fmt.Errorf("there are more than %d different values in one interval: choose a shorter one", maxDistinct)
+	case takes > a.room.left:
+		return 0, fmt.Errorf("the different values of the workflow's intervals take more than %d MB: choose a shorter interval or shorter texts (count_distinct keeps none)", maxDistinctBytes>>20)
+	}
+	a.room.left -= takes
+	a.taken += takes
+	key.str = strings.Clone(key.str) // it may be a piece of a much longer text
+	a.index[key] = i
+	if a.mode != "count_distinct" {
+		if v.Type() == workflow.String {
+			v = workflow.StringOf(key.str)
+		}
 		a.values, a.counts = append(a.values, v), append(a.counts, 0)
 	}
-	a.counts[i]++
-	return nil
+	return i, nil
 }
 
 // result is the figure at the end of the interval.
@@ -136,7 +176,7 @@ func (a *aggregate) result() workflow.Value {
 	case "count":
 		return workflow.IntOf(int64(a.n))
 	case "count_distinct":
-		return workflow.IntOf(int64(len(a.values)))
+		return workflow.IntOf(int64(len(a.index)))
 	case "distinct":
 		return workflow.ListOf(a.values)
 	}

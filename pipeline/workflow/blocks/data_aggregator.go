@@ -11,7 +11,7 @@ import (
 func dataAggregator() *workflow.Manifest {
 	return &workflow.Manifest{
 		Type: prefix + "data_aggregator@v1", Title: "Data Aggregator", Group: "formatting",
-		Doc: "Sums values up over an interval. Its outputs, <name>_<mode>, are null except on the frame that ends an interval, so that steps behind it run only then. An interval of time begins with the first frame, or the frame after the last end, and is measured in frame number / frame rate for files and by the clock for cameras; one that is not over when the run ends is lost. At most 100,000 different values are told apart; beyond that the step fails and begins anew.",
+		Doc: "Sums values up over an interval. Its outputs, <name>_<mode>, are null except on the frame that ends an interval, so that steps behind it run only then. An interval of time begins with the first frame, or the frame after the last end, and is measured in frame number / frame rate for files and by the clock for cameras; one that is not over when the run ends is lost. At most 100,000 different values are told apart, and those of all such steps of a workflow may take 64 MB; beyond that the step fails and begins anew.",
 		Fields: []workflow.Field{
 			{Name: "data", Required: true, Form: workflow.Named, Kinds: workflow.Anything(), MinItems: 1, Doc: "the values, by name; on a frame on which one of them is null, nothing is added"},
 			{Name: "data_operations", Literal: workflow.ObjectLiteral, Doc: "what is done with a value before: name to list of operations"},
@@ -91,6 +91,10 @@ func newDataAggregator(p *workflow.Params) (workflow.Block, error) {
 		b.interval *= 60
 	case "hours":
 		b.interval *= 3600
+	}
+	shared := p.Shared("aggregates", func() any { return &room{left: maxDistinctBytes} }).(*room)
+	for i := range b.states {
+		b.states[i].room = shared
 	}
 	b.reset()
 	return b, nil
