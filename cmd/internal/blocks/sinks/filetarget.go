@@ -152,6 +152,7 @@ func spacious(folder string) error {
 // A logFile is a file that entries are added to.
 type logFile struct {
 	target
+	name    string
 	file    *os.File
 	size    int64
 	entries int
@@ -165,11 +166,28 @@ func (t *target) begin(now time.Time) (_ *logFile, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	f, _, err := t.create(dir, now, "")
+	f, name, err := t.create(dir, now, "")
 	if err != nil {
 		return nil, err
 	}
-	return &logFile{target: *t, file: f, synced: now}, nil
+	return &logFile{target: *t, name: name, file: f, synced: now}, nil
+}
+
+// path is where the file was made.
+func (l *logFile) path() string { return filepath.Join(l.folder, l.below, l.name) }
+
+// lost reports whether the file is no longer what its name stands for: somebody
+// has removed, moved, replaced or emptied it.
+func (l *logFile) lost() bool {
+	mine, err := l.file.Stat()
+	if err != nil {
+		return false // writing will say what is wrong
+	}
+	there, err := os.Lstat(l.path())
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	}
+	return !os.SameFile(mine, there) || mine.Size() < l.size
 }
 
 // add appends an entry. What could be written of one that does not fit is

@@ -12,7 +12,7 @@ func localFile(o *Options) *workflow.Manifest {
 	return &workflow.Manifest{
 		Type: prefix + "local_file_sink@v1", Title: "Local File Sink", Group: "sink", Sink: true,
 		Doc: "Writes a text to a file on this device, <prefix>_<year>_<month>_<day>_<hour>_<minute>_<second>_<microsecond>.<type>, below one of the folders of workflows.allow_write. " +
-			"separate_files: one file an entry, on the disk when it appears. append_log: entries are added to a file, each at once, and brought to the disk at most every two seconds; JSON becomes a line (.jsonl), of CSV the header stays in the first entry only. " +
+			"separate_files: one file an entry, on the disk when it appears. append_log: entries are added to a file, each at once, and brought to the disk at most every two seconds; JSON becomes a line (.jsonl), of CSV the header stays in the first entry only; when somebody removes, moves or empties the file, entries go to a new one. " +
 			"Nothing is written while the disk has less than 64 MiB free.",
 		Fields: []workflow.Field{
 			{Name: "content", Required: true, Kinds: []workflow.Kind{workflow.StringKind}, Doc: "the text"},
@@ -114,12 +114,13 @@ func (b *fileBlock) say(c *workflow.Call, failed bool, message string) {
 }
 
 // add appends an entry to the log, after it has begun a file if need be: the
-// first, one elsewhere, or the next when the last one is full.
+// first, one elsewhere, or the next when the last one is full or somebody took
+// it away.
 func (b *fileBlock) add(c *workflow.Call, at target, content string, most int) error {
 	if b.kind == "json" {
 		at.ending = "jsonl"
 	}
-	if b.log != nil && (b.log.target != at || b.log.entries >= most) {
+	if b.log != nil && b.ends(c, at, most) {
 		if err := b.Close(); err != nil {
 			return err
 		}
@@ -135,6 +136,18 @@ func (b *fileBlock) add(c *workflow.Call, at target, content string, most int) e
 		content = withoutHeader(content)
 	}
 	return b.log.add(ended(content), now)
+}
+
+// ends reports whether the log goes on in another file.
+func (b *fileBlock) ends(c *workflow.Call, at target, most int) bool {
+	if b.log.target != at || b.log.entries >= most {
+		return true
+	}
+	if !b.log.lost() {
+		return false
+	}
+	c.Env().Log.Warn("the file of a log was removed, moved or emptied: entries go to a new one", "file", b.log.path())
+	return true
 }
 
 // Close ends the log's file.

@@ -1,8 +1,10 @@
 package sinks
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +114,52 @@ func TestALogFollowsItsFolder(t *testing.T) {
 	}
 	if held != 1 {
 		t.Errorf("%d files are open", held)
+	}
+}
+
+// A log whose file somebody took away goes on in another, which has what
+// was written since, and the header of CSV.
+func TestALogWhoseFileIsGone(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed":            os.Remove,
+		"its folder removed": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
+		"moved":              func(path string) error { return os.Rename(path, path+".1") },
+		"emptied":            func(path string) error { return os.Truncate(path, 0) },
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".1"), os.WriteFile(path, []byte("somebody's\n"), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			e := newEnv()
+			var log bytes.Buffer
+			e.Log = slog.New(slog.NewTextHandler(&log, nil))
+			h := harness(t, Options{AllowWrite: []string{dir}}, e, fileSink, `"content": "$steps.v.value", "output_mode": "append_log", "target_directory": "a"`,
+				workflow.StringOf("n\n1\n"), workflow.StringOf("n\n2\n"), workflow.StringOf("n\n3\n"), workflow.StringOf("n\n4\n"))
+			h.Blank()
+			h.Blank()
+			names, texts := files(t, dir)
+			if len(names) != 1 || texts[names[0]] != "n\n1\n2\n" || log.Len() > 0 {
+				t.Fatalf("%v, %s", texts, &log)
+			}
+			if err := take(filepath.Join(dir, names[0])); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := files(t, dir)
+			e.pass(time.Second)
+			for range 2 {
+				if h.Blank(); h.JSON("error") != "false" {
+					t.Error(status(h))
+				}
+			}
+			after, texts := files(t, dir)
+			if len(after) != len(before)+1 || texts[after[len(after)-1]] != "n\n3\n4\n" {
+				t.Errorf("%v", texts)
+			}
+			if strings.Count(log.String(), "entries go to a new one") != 1 || !strings.Contains(log.String(), names[0]) {
+				t.Errorf("the log says %s", &log)
+			}
+		})
 	}
 }
 
