@@ -33,7 +33,7 @@ func (e *Encoder) Append(dst []byte, v Value) ([]byte, error) {
 	case Bool:
 		return strconv.AppendBool(dst, v.num != 0), nil
 	case Integer:
-		return strconv.AppendInt(dst, int64(v.num), 10), nil
+		return strconv.AppendInt(dst, v.integer(), 10), nil
 	case Float:
 		return AppendFloat(dst, v.num), nil
 	case String:

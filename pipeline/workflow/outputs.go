@@ -31,6 +31,7 @@ func (e *Engine) prepareOutputs() {
 		p := outputPlan{name: o.name, own: o.own, col: -1}
 		switch from := e.graph.nodes[o.sel.step]; {
 		case from != nil && o.sel.port == "*":
+			p.all = []int{} // an object, also of a step without outputs
 			for _, port := range from.ports {
 				p.all, p.keys = append(p.all, port.col), append(p.keys, port.name)
 			}

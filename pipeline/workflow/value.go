@@ -125,9 +125,19 @@ func (v Value) Float() (float64, bool) { return v.num, v.typ == Float || v.typ =
 // Int returns an integer, or a float that is whole.
 func (v Value) Int() (int64, bool) {
 	if v.typ == Integer || v.typ == Float && v.num == math.Trunc(v.num) && math.Abs(v.num) < 1<<53 {
-		return int64(v.num), true
+		return v.integer(), true
 	}
 	return 0, false
+}
+
+// integer is the number as an integer. The largest there are, such as the class
+// of what has none, are rounded up to 2^63, which fits in none: what comes of
+// that would differ between processors.
+func (v Value) integer() int64 {
+	if v.num >= 1<<63 {
+		return math.MaxInt64
+	}
+	return int64(v.num)
 }
 
 // Str returns a string.

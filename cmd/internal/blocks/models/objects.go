@@ -34,7 +34,7 @@ func instanceSegmentation(m Models, version int) *workflow.Manifest {
 				Name: "mask_decode_mode", Kinds: []workflow.Kind{workflow.StringKind}, Literal: workflow.EnumLiteral, Enum: []string{"accurate", "tradeoff", "fast"}, Default: workflow.StringOf("accurate"),
 				Doc: "accurate and tradeoff interpolate the mask to the frame's size before it is cut; fast cuts it at the model's size, with steps at its edge",
 			},
-			workflow.Field{Name: "tradeoff_factor", Kinds: workflow.Numbers(), Literal: workflow.NumberLiteral, Max: 1, Doc: "accepted and without effect: interpolating is fast enough here"}),
+			workflow.Field{Name: "tradeoff_factor", Kinds: workflow.Numbers(), Literal: workflow.NumberLiteral, Max: 1, Default: workflow.FloatOf(0), Doc: "accepted and without effect: interpolating is fast enough here"}),
 		Outputs: outputs(version, workflow.InstanceMasks, "the objects with their masks"),
 		New: func(p *workflow.Params) (workflow.Block, error) {
 			b, err := newObjects(m, p, version, model.Segmentation)

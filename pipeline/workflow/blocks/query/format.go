@@ -153,6 +153,10 @@ func (p *spec) form() string {
 	return string(p.verb)
 }
 
+// integer writes a whole number that is not negative. The largest integer has
+// been rounded up, to 2^63.
+func integer(f float64) string { return strconv.FormatUint(min(uint64(f), math.MaxInt64), 10) }
+
 // digits writes a number that is not negative.
 func (p *spec) digits(v workflow.Value, f float64) (string, error) {
 	prec := 6
@@ -168,7 +172,7 @@ func (p *spec) digits(v workflow.Value, f float64) (string, error) {
 		if !whole(v) || p.hasPrec {
 			return "", fmt.Errorf("%s cannot be written as \"d\", which is for whole numbers", v.Describe())
 		}
-		s = strconv.FormatInt(int64(f), 10)
+		s = integer(f)
 	case 'f', 'F':
 		s = strconv.FormatFloat(f, 'f', prec, 64)
 	case 'e', 'E':
@@ -188,7 +192,7 @@ func (p *spec) digits(v workflow.Value, f float64) (string, error) {
 			}
 		default:
 			if whole(v) {
-				s = strconv.FormatInt(int64(f), 10)
+				s = integer(f)
 			} else {
 				s = string(appendFloat(nil, f))
 			}

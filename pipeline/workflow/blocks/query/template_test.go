@@ -1,6 +1,7 @@
 package query_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestTemplates(t *testing.T) {
 
 // TestFormats has what Python's str.format makes of the same text.
 func TestFormats(t *testing.T) {
-	values := []workflow.Value{workflow.IntOf(1234567), workflow.FloatOf(-3.14159), workflow.StringOf("car"), {}, workflow.BoolOf(true), workflow.FloatOf(1e20)}
+	values := []workflow.Value{workflow.IntOf(1234567), workflow.FloatOf(-3.14159), workflow.StringOf("car"), {}, workflow.BoolOf(true), workflow.FloatOf(1e20), workflow.IntOf(math.MaxInt64)}
 	for _, c := range []struct{ text, want string }{
 		{"{n} {f} {s} {none} {b}", "1234567 -3.14159 car None True"},
 		{"{{{s}}}", "{car}"},
@@ -48,8 +49,9 @@ func TestFormats(t *testing.T) {
 		{"{s:>6}|{s:<6}|{s:^6}|{s:*^7}|{s:.2}", "   car|car   | car  |**car**|ca"}, {"{s:s}", "car"},
 		{"{f:.3}", "-3.14"}, {"{big}", "1e+20"}, {"{big:f}", "100000000000000000000.000000"}, {"{big:G}", "1E+20"}, {"{b:d}", "1"}, {"{b:>6}", "     1"},
 		{"{n:=+10d}", "+  1234567"}, {"{n:}", "1234567"},
+		{"{most} {most:d} {most:>20}", "9223372036854775807 9223372036854775807  9223372036854775807"},
 	} {
-		tpl, err := query.ParseFormat(c.text, "n", "f", "s", "none", "b", "big")
+		tpl, err := query.ParseFormat(c.text, "n", "f", "s", "none", "b", "big", "most")
 		if err != nil {
 			t.Errorf("%q: %v", c.text, err)
 			continue
