@@ -2,9 +2,12 @@ package infer
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	"perch/pipeline"
 )
 
 // needsEngine reports whether provider builds something before it runs a model.
@@ -49,7 +52,7 @@ func (op *opening) notReady(provider string) (why string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if op.found(e) != "" {
+	if dir, _ := op.found(e); dir != "" {
 		return "", nil
 	}
 	if op.waits == "" {
@@ -58,13 +61,22 @@ func (op *opening) notReady(provider string) (why string, err error) {
 	return "its engine is not built yet", nil
 }
 
-// found is the folder of an engine that is whole.
-func (op *opening) found(e engine) string {
+// found is the folder of an engine that is whole. One that is there and may not
+// be read is an error: there is no room for another.
+func (op *opening) found(e engine) (string, error) {
 	dir, damaged := engines{op.o.EngineCacheDir}.find(e.facts)
 	if damaged != nil {
 		op.o.Log.Warn("a damaged engine is not used", "model", op.name, "error", damaged)
 	}
-	return dir
+	if errors.Is(damaged, fs.ErrPermission) {
+		return "", &pipeline.Error{Op: "read engine", On: op.name, Kind: pipeline.BadConfig, Err: damaged, Hint: chownHint(op.o.EngineCacheDir)}
+	}
+	if dir != "" { // from before root gave away what it wrote
+		if err := HandOver(op.o.EngineCacheDir, filepath.Base(dir)); err != nil {
+			op.o.Log.Warn("an engine stays root's", "model", op.name, "error", err)
+		}
+	}
+	return dir, nil
 }
 
 // prepare finds the engine for provider, or a place to build it in.
@@ -75,32 +87,97 @@ func (op *opening) prepare(provider string) (e engine, err error) {
 	if e, err = op.describe(provider); err != nil {
 		return e, err
 	}
-	cache := engines{op.o.EngineCacheDir}
-	if cache.dir == "" {
+	if op.o.EngineCacheDir == "" {
 		if provider == Rehearsal || e.table != nil {
 			return e, badOption(errors.New("this needs a folder for engines, and none is given"), "set EngineCacheDir")
 		}
+		op.building()
 		return e, nil
 	}
-	if e.dir = op.found(e); e.dir == "" {
-		b := Building{Model: op.name, Provider: provider, Started: time.Now(), Expected: op.expected(provider), PID: os.Getpid()}
-		if e.stage, err = cache.begin(b, e.facts); err != nil {
-			return e, err
-		}
-		e.dir = e.stage.dir
-		op.o.Log.Info("building an engine, which may take minutes", "model", op.name, "provider", provider, "expected", b.Expected)
-		if op.o.Building != nil {
-			op.o.Building(b)
-		}
-		e.options["trt_timing_cache_enable"], e.options["trt_timing_cache_path"] = "1", e.dir
-		if e.table != nil {
-			if err := os.WriteFile(filepath.Join(e.dir, calibrationFile), e.table, 0o644); err != nil {
-				return e, errors.Join(err, e.stage.discard())
-			}
+	if e.dir, err = op.found(e); err != nil {
+		return e, err
+	}
+	if e.dir == "" {
+		err = op.begin(provider, &e)
+		return e, err
+	}
+	e.keptIn(e.dir)
+	return e, nil
+}
+
+// building gives op the time that a build takes.
+func (op *opening) building() {
+	select {
+	case op.begun <- struct{}{}:
+	default:
+	}
+}
+
+// begin makes a place to build e in.
+func (op *opening) begin(provider string, e *engine) (err error) {
+	b := Building{Model: op.name, Provider: provider, Started: time.Now(), Expected: op.expected(provider), PID: os.Getpid()}
+	if e.stage, err = (engines{op.o.EngineCacheDir}).begin(b, e.facts); err != nil {
+		return err
+	}
+	e.dir = e.stage.dir
+	op.building()
+	op.o.Log.Info("building an engine, which may take minutes", "model", op.name, "provider", provider, "expected", b.Expected)
+	if op.o.Building != nil {
+		op.o.Building(b)
+	}
+	e.options["trt_timing_cache_enable"], e.options["trt_timing_cache_path"] = "1", e.dir
+	if e.table != nil {
+		if err := os.WriteFile(filepath.Join(e.dir, calibrationFile), e.table, 0o644); err != nil {
+			err = errors.Join(err, e.stage.discard())
+			e.stage = nil
+			return err
 		}
 	}
-	e.options["trt_engine_cache_enable"], e.options["trt_engine_cache_path"] = "1", e.dir
-	return e, nil
+	e.keptIn(e.dir)
+	return nil
+}
+
+// loadAgain ends loading an engine that was there already, with what came of it.
+// That its checksums are right and it did not load may be for want of memory, or
+// because the driver was not up: it stays, and the failure is noted. Only when
+// an earlier process had none the better of it another is built, which takes
+// its place when it is there.
+func (op *opening) loadAgain(provider string, failed error) error {
+	cache := engines{op.o.EngineCacheDir}
+	if failed == nil {
+		if err := cache.forget(op.engine.facts); err != nil {
+			op.o.Log.Warn("that an engine loads again was not noted", "model", op.name, "error", err)
+		}
+		return nil
+	}
+	before, _ := cache.failure(op.engine.facts) // one that cannot be read is written anew
+	if before.Process == "" || before.Process == op.rt.process || !op.o.builds() {
+		f := failure{Process: op.rt.process, At: time.Now().UTC(), Model: op.name, Error: oneLine(failed)}
+		if before.Process == "" {
+			if err := cache.noteFailure(op.engine.facts, f); err != nil {
+				op.o.Log.Warn("that an engine did not load was not noted", "model", op.name, "error", err)
+			}
+		}
+		if op.waits == "" {
+			op.waits = provider
+		}
+		op.o.Log.Warn("an engine did not load; it is kept, and built anew only if another process cannot load it either",
+			"model", op.name, "provider", provider, "engine", op.engine.dir, "error", failed)
+		return failed
+	}
+	op.o.Log.Warn("an engine did not load, as in a process before; another is built in its place",
+		"model", op.name, "provider", provider, "engine", op.engine.dir, "before", before.Error, "error", failed)
+	var err error
+	if op.plan, err = newPlan(op.graph, op.o); err != nil { // the warm-up may have settled the other one
+		return err
+	}
+	if op.engine, err = op.describe(provider); err != nil {
+		return err
+	}
+	if err := op.begin(provider, &op.engine); err != nil {
+		return err
+	}
+	return op.loadWith(provider)
 }
 
 // expected is how long a build will take, 0 when nobody can say.
@@ -119,13 +196,18 @@ func (e *engine) keep() (err error) {
 	return err
 }
 
-// discard gives up what was begun, or removes what did not load.
+// discard gives up what was begun. An engine that was there before stays.
 func (e *engine) discard() error {
-	switch {
-	case e.stage != nil:
-		return e.stage.discard()
-	case e.dir != "":
-		return os.RemoveAll(e.dir)
+	if e.stage == nil {
+		return nil
 	}
-	return nil
+	return e.stage.discard()
+}
+
+// ready reports whether the engine was there already.
+func (e *engine) ready() bool { return e.dir != "" && e.stage == nil }
+
+// keptIn tells TensorRT where the engine is or comes to be.
+func (e *engine) keptIn(dir string) {
+	e.options["trt_engine_cache_enable"], e.options["trt_engine_cache_path"] = "1", dir
 }

@@ -29,6 +29,7 @@ const (
 	buildingNote = "building.json"
 	buildPrefix  = ".building-"
 	buildLock    = "build.lock"
+	engineMode   = 0o750 // of a folder, for the group that reads the cache as well
 )
 
 // engineKey is what an engine's folder is called.
@@ -62,53 +63,68 @@ type fileNote struct {
 // find returns the folder of the engine with these facts, "" when there is
 // none. Every file is compared with its checksum; damaged is why what is there
 // does not count. It stays where it is until another takes its place: looking
-// for an engine removes none.
+// for an engine removes none. A file that the note does not name is removed,
+// since ONNX Runtime would load it by its name.
 func (c engines) find(facts map[string]string) (dir string, damaged error) {
-	dir = filepath.Join(c.dir, engineKey(facts))
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err := verify(dir); err != nil {
+	dir, strays, err := c.look(facts)
+	if dir == "" || err != nil {
 		return "", err
 	}
+	for _, name := range strays {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return "", err
+		}
+	}
 	now := time.Now() // when it was last used, for prune
-	if err := os.Chtimes(filepath.Join(dir, engineNote), now, now); err != nil && !errors.Is(err, fs.ErrPermission) {
+	err = os.Chtimes(filepath.Join(dir, engineNote), now, now)
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return "", err
 	}
 	return dir, nil
 }
 
-// verify compares a folder with its note. What the note does not name is
-// removed, since ONNX Runtime would load it by its name.
-func verify(dir string) error {
+// look is find for who changes nothing; strays are the files that are not named.
+func (c engines) look(facts map[string]string) (dir string, strays []string, damaged error) {
+	dir = filepath.Join(c.dir, engineKey(facts))
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", nil, nil
+	}
+	strays, err := verify(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return dir, strays, nil
+}
+
+// verify compares a folder with its note, and returns the files that the note
+// does not name.
+func verify(dir string) (strays []string, err error) {
 	n, err := readNote(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if key := engineKey(n.Facts); key != filepath.Base(dir) {
-		return fmt.Errorf("%s: it was built for something else (%s)", dir, key)
+		return nil, fmt.Errorf("%s: it was built for something else (%s)", dir, key)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, e := range entries {
 		if _, known := n.Files[e.Name()]; !known && e.Name() != engineNote {
-			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
+			strays = append(strays, e.Name())
 		}
 	}
 	for name, want := range n.Files {
 		got, err := sum(filepath.Join(dir, name))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if got != want {
-			return fmt.Errorf("%s: %d bytes with sha256 %s, want %d with %s", filepath.Join(dir, name), got.Bytes, got.SHA256, want.Bytes, want.SHA256)
+			return nil, fmt.Errorf("%s: %d bytes with sha256 %s, want %d with %s", filepath.Join(dir, name), got.Bytes, got.SHA256, want.Bytes, want.SHA256)
 		}
 	}
-	return nil
+	return strays, nil
 }
 
 func readNote(dir string) (n note, err error) {
@@ -163,7 +179,7 @@ func (c engines) begin(b Building, facts map[string]string) (s *stage, err error
 	fail := func(kind pipeline.Kind, err error, hint string) (*stage, error) {
 		return nil, &pipeline.Error{Op: "prepare the engine cache", On: c.dir, Kind: kind, Err: err, Hint: hint}
 	}
-	const hint = "let the user that Perch runs as write there; without it no engine can be kept"
+	hint := "let the user that Perch runs as write there, or no engine can be kept; " + chownHint(c.dir)
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return fail(pipeline.BadConfig, err, hint)
 	}
@@ -193,6 +209,9 @@ func (c engines) begin(b Building, facts map[string]string) (s *stage, err error
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, buildingNote), text, 0o644)
 	}
+	if err == nil {
+		err = errors.Join(os.Chmod(dir, engineMode), HandOver(c.dir, buildLock, filepath.Base(dir)))
+	}
 	if err != nil {
 		return fail(pipeline.BadConfig, errors.Join(err, os.RemoveAll(dir)), hint)
 	}
@@ -206,6 +225,9 @@ func (s *stage) publish() (dir string, err error) {
 	if err := s.seal(); err != nil {
 		return "", errors.Join(s.failed(err), os.RemoveAll(s.dir))
 	}
+	if err := HandOver(s.cache.dir, filepath.Base(s.dir)); err != nil {
+		return "", errors.Join(err, os.RemoveAll(s.dir))
+	}
 	// Whatever has the name was not found to be good when this began.
 	if err := os.RemoveAll(dir); err != nil {
 		return "", s.failed(err)
@@ -213,7 +235,7 @@ func (s *stage) publish() (dir string, err error) {
 	if err := os.Rename(s.dir, dir); err != nil {
 		return "", s.failed(err)
 	}
-	if err := syncFile(s.cache.dir); err != nil {
+	if err := errors.Join(s.cache.forget(s.facts), syncFile(s.cache.dir)); err != nil {
 		return "", s.failed(err)
 	}
 	return dir, s.cache.prune(dir)
@@ -280,6 +302,10 @@ func (c engines) prune(keep string) error {
 	used := map[string]time.Time{}
 	for _, e := range entries {
 		dir := filepath.Join(c.dir, e.Name())
+		if c.stale(e.Name()) {
+			used[dir] = time.Time{}
+			continue
+		}
 		if !engineFolder.MatchString(e.Name()) || dir == keep {
 			continue
 		}

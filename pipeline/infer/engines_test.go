@@ -3,8 +3,10 @@ package infer
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +99,36 @@ func TestEngineDamaged(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "stray.engine")); err == nil {
 		t.Error("a file that nobody vouches for was left where ONNX Runtime looks")
+	}
+}
+
+// TestReadOnlyEngine is no test of its own: TestEngineOnAReadOnlyDisk runs it
+// where the folder cannot be written to.
+func TestReadOnlyEngine(t *testing.T) {
+	dir := os.Getenv("PERCH_TEST_READ_ONLY")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o644); !errors.Is(err, syscall.EROFS) {
+		t.Fatalf("it is not read-only: %v", err)
+	}
+	if found, err := (engines{dir}).find(map[string]string{"n": "1"}); found == "" || err != nil {
+		t.Errorf("found %q, %v", found, err)
+	}
+}
+
+func TestEngineOnAReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	built(t, engines{dir}, map[string]string{"n": "1"}, "engine")
+	const mount = `mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 9; exec "$1" -test.run='^TestReadOnlyEngine$'`
+	cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-c", mount, dir, os.Args[0])
+	cmd.Env = append(os.Environ(), "PERCH_TEST_READ_ONLY="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "--- FAIL") {
+		t.Skipf("no mount of our own here: %v, %s", err, out)
+	}
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,6 +39,7 @@ type Runtime struct {
 	start   func() (Library, error)
 	opening chan struct{} // holds the one permission to create a session
 	machine machine
+	process string // names this process in notes that others read
 }
 
 // SearchPath is where the library is looked for, in order: builds for the GPU
@@ -67,7 +69,7 @@ func New(cfg Config) *Runtime {
 	if cfg.Search == nil {
 		cfg.Search = SearchPath()
 	}
-	rt := &Runtime{cfg: cfg, opening: make(chan struct{}, 1), machine: machine{root: "/"}}
+	rt := &Runtime{cfg: cfg, opening: make(chan struct{}, 1), machine: machine{root: "/"}, process: rand.Text()}
 	rt.start = sync.OnceValues(rt.load)
 	return rt
 }

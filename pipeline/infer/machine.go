@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,7 +51,7 @@ func (m machine) software() map[string]string {
 		"gpu":      m.gpu(),
 		"driver":   m.firstLine("proc/driver/nvidia/version"),
 		"jetpack":  m.firstLine("etc/nv_tegra_release"),
-		"tensorrt": m.soVersion("libnvinfer.so.*"),
+		"tensorrt": m.soVersion("libnvinfer"),
 		"cuda":     m.cuda(),
 	}
 	for k, v := range facts {
@@ -82,25 +84,29 @@ func (m machine) firstLine(path string) string {
 	return strings.Trim(line, " \x00\r") // the device tree ends its strings with NUL
 }
 
-// soVersion returns the longest file name that fits, which is the one with the
-// whole version: libnvinfer.so.10.3.0 rather than its link libnvinfer.so.10.
-func (m machine) soVersion(pattern string) string {
-	var best string
+// soVersion returns the file that the library called name is, which says its
+// whole version: libnvinfer.so.10.3.0, where its link libnvinfer.so.10 leads.
+// Others may have stayed behind when that was replaced. Where several could be
+// loaded it names them all.
+func (m machine) soVersion(name string) string {
+	links := regexp.MustCompile("^" + regexp.QuoteMeta(name) + `\.so\.\d+$`)
+	var all []string
 	for _, dir := range []string{"usr/lib/*-linux-gnu", "usr/lib64", "usr/lib", "usr/local/lib"} {
-		found, _ := filepath.Glob(filepath.Join(m.root, dir, pattern))
+		found, _ := filepath.Glob(filepath.Join(m.root, dir, name+".so.*"))
 		for _, f := range found {
-			if name := filepath.Base(f); len(name) > len(best) {
-				best = name
+			if real, err := filepath.EvalSymlinks(f); err == nil && links.MatchString(filepath.Base(f)) {
+				all = append(all, filepath.Base(real))
 			}
 		}
 	}
-	return best
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
 }
 
 func (m machine) cuda() string {
 	text, err := os.ReadFile(filepath.Join(m.root, "usr/local/cuda/version.json"))
 	if err != nil {
-		return m.soVersion("libcudart.so.*")
+		return m.soVersion("libcudart")
 	}
 	var v struct {
 		CUDA struct{ Version string } `json:"cuda"`

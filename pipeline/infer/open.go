@@ -23,6 +23,7 @@ type opening struct {
 
 	better string        // only providers before this one will do; "" is any
 	left   chan struct{} // closed when nobody waits for the outcome any more
+	begun  chan struct{} // has an element when an engine has begun to be built
 
 	plan   *plan
 	engine engine // of the provider that is being tried
@@ -140,7 +141,7 @@ func (rt *Runtime) open(ctx context.Context, m Model, o Options, better string) 
 
 // exclusively runs f while no other session is being made, and keeps Go's
 // signal handlers. undo is called if f ends well after everybody stopped
-// waiting for it.
+// waiting for it. f has OpenTimeout, and BuildTimeout once it builds an engine.
 func (op *opening) exclusively(ctx context.Context, f func() error, undo func()) error {
 	started := time.Now()
 	limit := time.NewTimer(op.o.OpenTimeout)
@@ -149,20 +150,15 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 	defer tick.Stop()
 	opening := op.rt.opening // receives from a nil channel block, so this is "still waiting for our turn"
 	done := make(chan error)
-	op.left = make(chan struct{})
+	op.left, op.begun = make(chan struct{}), make(chan struct{}, 1)
+	stage, may := "waiting for another model to load", op.o.OpenTimeout
+	hint := "restart Perch; if it happens again, run the model on the CPU"
 	for {
-		stage := "loading"
-		if opening != nil {
-			stage = "waiting for another model to load"
-		}
 		select {
 		case opening <- struct{}{}:
-			opening = nil
+			opening, stage = nil, "loading"
 			go func() {
-				restored, err := keepSignals(f)
-				if restored > 0 {
-					op.o.Log.Debug("signal handlers put back", "signals", restored, "model", op.name)
-				}
+				err := op.keepingSignals(f)
 				<-op.rt.opening
 				select {
 				case done <- err:
@@ -172,6 +168,10 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 					}
 				}
 			}()
+		case <-op.begun:
+			stage, may = "building an engine", op.o.BuildTimeout
+			hint = "give it longer (models.build_timeout), or leave the provider out of models.providers"
+			limit.Reset(may)
 		case err := <-done:
 			return err
 		case <-tick.C:
@@ -183,10 +183,17 @@ func (op *opening) exclusively(ctx context.Context, f func() error, undo func())
 			return &pipeline.Error{Op: "open model", On: op.name, Err: context.Cause(ctx)}
 		case <-limit.C:
 			close(op.left)
-			return &pipeline.Error{Op: "open model", On: op.name, Kind: pipeline.Stuck,
-				Err: fmt.Errorf("%s took longer than %v", stage, op.o.OpenTimeout), Hint: "restart Perch; if it happens again, run the model on the CPU"}
+			return &pipeline.Error{Op: "open model", On: op.name, Kind: pipeline.Stuck, Err: fmt.Errorf("%s took longer than %v", stage, may), Hint: hint}
 		}
 	}
+}
+
+func (op *opening) keepingSignals(f func() error) error {
+	restored, err := keepSignals(f)
+	if restored > 0 {
+		op.o.Log.Debug("signal handlers put back", "signals", restored, "model", op.name)
+	}
+	return err
 }
 
 // load makes a session on provider and runs it once or twice with the plan's
@@ -199,11 +206,11 @@ func (op *opening) load(provider string) error {
 	if op.engine, err = op.prepare(provider); err != nil {
 		return err
 	}
-	if err := op.loadWith(provider); err != nil {
-		// One that was there already is no good whatever its checksums say.
-		if op.engine.dir != "" && op.engine.stage == nil && op.waits == "" {
-			op.waits = provider
-		}
+	err = op.loadWith(provider)
+	if op.engine.ready() {
+		err = op.loadAgain(provider, err)
+	}
+	if err != nil {
 		return errors.Join(err, op.engine.discard())
 	}
 	if err := op.engine.keep(); err != nil {

@@ -55,8 +55,11 @@ type Options struct {
 	RehearsalTime time.Duration // see Rehearsal; 0 is 60 s
 
 	Deadline    time.Duration // of one run; 0 is 30 s
-	OpenTimeout time.Duration // of loading and warming up; 0 is 30 min, for an engine may have to be built
-	MaxBytes    int64         // largest file; 0 is 2 GiB
+	OpenTimeout time.Duration // of loading and warming up; 0 is 30 min
+	// BuildTimeout is for an engine that has to be built before; 0 is 4 h, for a
+	// large model on a small board.
+	BuildTimeout time.Duration
+	MaxBytes     int64 // largest file; 0 is 2 GiB
 
 	// Progress is called every few seconds while the model loads, from the
 	// goroutine that called Open; nil is not called.
@@ -88,7 +91,7 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 			return o, badOption(fmt.Errorf("execution provider %q is named twice", p), "")
 		}
 	}
-	if o.Threads < 0 || o.MaxBatch < 0 || o.Slots < 0 || o.GPUMemLimit < 0 || o.Deadline < 0 || o.OpenTimeout < 0 {
+	if o.Threads < 0 || o.MaxBatch < 0 || o.Slots < 0 || o.GPUMemLimit < 0 || o.Deadline < 0 || o.OpenTimeout < 0 || o.BuildTimeout < 0 {
 		return o, badOption(fmt.Errorf("a count, limit or time is negative"), "")
 	}
 	if err := o.Engine.check(); err != nil {
@@ -110,11 +113,17 @@ func (o Options) withDefaults(rt *Runtime) (Options, error) {
 	if o.OpenTimeout == 0 {
 		o.OpenTimeout = 30 * time.Minute
 	}
+	if o.BuildTimeout == 0 {
+		o.BuildTimeout = 4 * time.Hour
+	}
 	if o.Log == nil {
 		o.Log = rt.cfg.Log
 	}
 	return o, nil
 }
+
+// builds reports whether an engine may be built in this process.
+func (o Options) builds() bool { return o.Strict || !o.OnlyReady }
 
 func (e EngineOptions) check() error {
 	switch {

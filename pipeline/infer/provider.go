@@ -126,7 +126,8 @@ func (op *opening) choose() (err error) {
 				op.choice = pipeline.ProviderChoice{Name: p, Why: reasonsLine(reasons)}
 				return nil
 			}
-			if p == CPU || pipeline.KindOf(err) == pipeline.BadConfig {
+			kind := pipeline.KindOf(err)
+			if p == CPU || kind == pipeline.BadConfig || kind == pipeline.Busy && op.o.Strict {
 				return err // nothing lesser would mend it
 			}
 			why = oneLine(err)

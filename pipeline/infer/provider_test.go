@@ -189,15 +189,19 @@ func TestTensorRTOptions(t *testing.T) {
 // Everything that makes an engine useless elsewhere makes another folder.
 func TestEngineFolderFollowsWhatMatters(t *testing.T) {
 	files := map[string]string{
-		"proc/driver/nvidia/gpus/0000:01/information": "Model: \t NVIDIA H200\nIRQ: 1\n",
-		"proc/driver/nvidia/version":                  "NVRM version: 580.65\nGCC\n",
-		"usr/lib/x86_64-linux-gnu/libnvinfer.so.10":   "",
-		"usr/lib/x86_64-linux-gnu/libnvinfer.so.10.3": "",
-		"usr/local/cuda/version.json":                 `{"cuda":{"version":"13.0.1"}}`,
+		"proc/driver/nvidia/gpus/0000:01/information":      "Model: \t NVIDIA H200\nIRQ: 1\n",
+		"proc/driver/nvidia/version":                       "NVRM version: 580.65\nGCC\n",
+		"usr/lib/x86_64-linux-gnu/libnvinfer.so.10.16.2":   "",
+		"usr/lib/x86_64-linux-gnu/libnvinfer.so.10.3.0.26": "", // left behind
+		"usr/local/cuda/version.json":                      `{"cuda":{"version":"13.0.1"}}`,
 	}
 	m := fakeMachine(t, files)
+	link := filepath.Join(m.root, "usr/lib/x86_64-linux-gnu/libnvinfer.so.10")
+	if err := os.Symlink("libnvinfer.so.10.16.2", link); err != nil {
+		t.Fatal(err)
+	}
 	if got := m.software(); got["gpu"] != "NVIDIA H200" || got["driver"] != "NVRM version: 580.65" ||
-		got["tensorrt"] != "libnvinfer.so.10.3" || got["cuda"] != "13.0.1" || got["jetpack"] != "unknown" {
+		got["tensorrt"] != "libnvinfer.so.10.16.2" || got["cuda"] != "13.0.1" || got["jetpack"] != "unknown" {
 		t.Errorf("software: %v", got)
 	}
 	jetson := fakeMachine(t, map[string]string{"proc/device-tree/model": "NVIDIA Jetson Orin Nano\x00", "etc/nv_tegra_release": "# R36\n"})

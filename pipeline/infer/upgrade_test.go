@@ -113,10 +113,10 @@ func fillWith(slot *Slot, v float32) {
 	}
 }
 
-// An engine that is whole and does not load makes room for another.
-func TestEngineThatDoesNotLoad(t *testing.T) {
-	o := rehearsal(t, time.Millisecond)
-	m := Model{Name: "test", Data: doubled(1, 2)}
+// unloadable builds an engine for m and makes it one that is whole by its
+// checksums and does not load.
+func unloadable(t *testing.T, m Model, o Options) (dir string) {
+	t.Helper()
 	if err := testRuntime(t).Build(t.Context(), m, o, Rehearsal); err != nil {
 		t.Fatal(err)
 	}
@@ -139,15 +139,117 @@ func TestEngineThatDoesNotLoad(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(found[0], engineNote), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, m.Data, o)
+	return found[0]
+}
+
+// An engine that is whole and does not load stays, whoever tries it and however
+// often, until a process that may build has no luck with it after another.
+func TestEngineThatDoesNotLoad(t *testing.T) {
+	rt := testRuntime(t)
+	o := rehearsal(t, time.Millisecond)
+	m := Model{Path: filepath.Join(t.TempDir(), "model.onnx")}
+	if err := os.WriteFile(m.Path, doubled(1, 2), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := unloadable(t, m, o)
+	stays := func(after string) {
+		t.Helper()
+		if text, err := os.ReadFile(filepath.Join(dir, "rehearsal.engine")); string(text) != "nonsense" {
+			t.Fatalf("the engine is gone after %s: %v", after, err)
+		}
+	}
+	s, err := rt.Open(t.Context(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	if c := s.Provider(); c.Name != CPU || !strings.Contains(c.Why, "is torn") || s.Waits() != Rehearsal {
 		t.Errorf("%+v, waits for %q", c, s.Waits())
 	}
-	if err := testRuntime(t).Build(t.Context(), Model{Name: "test", Data: m.Data}, o, Rehearsal); err != nil {
+	stays("a session did not open on it")
+	wantKind(t, rt.Build(t.Context(), m, o, Rehearsal), pipeline.Unsupported)
+	stays("the same process tried again")
+	if noted, _ := filepath.Glob(filepath.Join(o.EngineCacheDir, "*"+failureEnding)); len(noted) != 1 {
+		t.Errorf("noted: %q", noted)
+	}
+
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBuildInChild$")
+	spec, err := json.Marshal(o)
+	if err != nil {
 		t.Fatal(err)
+	}
+	child.Env = append(os.Environ(), "PERCH_TEST_BUILD="+string(spec), "PERCH_TEST_MODEL="+m.Path)
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	if err := s.Upgrade(t.Context()); err != nil || s.Provider().Name != Rehearsal {
 		t.Errorf("%+v, %v", s.Provider(), err)
+	}
+	if noted, _ := filepath.Glob(filepath.Join(o.EngineCacheDir, "*"+failureEnding)); len(noted) != 0 {
+		t.Errorf("still noted: %q", noted)
+	}
+}
+
+// Who builds is told that another process does, and can come back later.
+func TestBuildWhileAnotherBuilds(t *testing.T) {
+	o := rehearsal(t, time.Millisecond)
+	other, err := engines{o.EngineCacheDir}.begin(Building{}, map[string]string{"n": "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Model{Name: "test", Data: doubled(1, 2)}
+	wantKind(t, testRuntime(t).Build(t.Context(), m, o, Rehearsal), pipeline.Busy)
+	if err := other.discard(); err != nil {
+		t.Fatal(err)
+	}
+	if err := testRuntime(t).Build(t.Context(), m, o, Rehearsal); err != nil {
+		t.Error(err)
+	}
+}
+
+// A failure that passes leaves no trace, and a process that may not build
+// replaces nothing.
+func TestEngineThatLoadsAgain(t *testing.T) {
+	rt := testRuntime(t)
+	o := rehearsal(t, time.Millisecond)
+	m := Model{Name: "test", Data: doubled(1, 2)}
+	dir := unloadable(t, m, o)
+	c := engines{o.EngineCacheDir}
+	n, err := readNote(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.noteFailure(n.Facts, failure{Process: "another", Error: "out of memory"}); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, m.Data, o)
+	if s.Provider().Name != CPU {
+		t.Errorf("%+v", s.Provider())
+	}
+	if now, err := readNote(dir); err != nil || now.Files["rehearsal.engine"] != n.Files["rehearsal.engine"] {
+		t.Errorf("replaced by whoever only wanted to load it: %v", err)
+	}
+	if f, err := c.failure(n.Facts); f.Process != "another" || err != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if err := rt.Build(t.Context(), m, o, Rehearsal); err != nil { // anew: another process had no luck
+		t.Fatal(err)
+	}
+	if err := c.noteFailure(n.Facts, failure{Process: "another", Error: "out of memory"}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := readNote(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rt.Build(t.Context(), m, o, Rehearsal); err != nil { // it loads
+		t.Fatal(err)
+	}
+	if after, err := readNote(dir); err != nil || after.TookS != before.TookS {
+		t.Errorf("built again though it loads: %v", err)
+	}
+	if f, err := c.failure(n.Facts); f.Process != "" || err != nil {
+		t.Errorf("still noted: %+v, %v", f, err)
 	}
 }
 

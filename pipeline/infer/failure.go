@@ -1,0 +1,69 @@
+package infer
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// failureEnding and the name of an engine's folder are the name of the note that
+// it did not load.
+const failureEnding = ".failed"
+
+// A failure is the first of an engine's loads that failed since it loaded last.
+type failure struct {
+	Process string    `json:"process"` // see Runtime
+	At      time.Time `json:"at"`
+	Model   string    `json:"model"`
+	Error   string    `json:"error"`
+}
+
+func (c engines) failurePath(facts map[string]string) string {
+	return filepath.Join(c.dir, engineKey(facts)+failureEnding)
+}
+
+// failure returns what was noted; without a Process nothing was.
+func (c engines) failure(facts map[string]string) (f failure, err error) {
+	text, err := os.ReadFile(c.failurePath(facts))
+	if errors.Is(err, fs.ErrNotExist) {
+		return failure{}, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &f)
+	}
+	return f, err
+}
+
+func (c engines) noteFailure(facts map[string]string, f failure) error {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	path := c.failurePath(facts)
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return HandOver(c.dir, filepath.Base(path))
+}
+
+// forget removes the note.
+func (c engines) forget(facts map[string]string) error {
+	if err := os.Remove(c.failurePath(facts)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// stale reports whether name is the note of an engine that is not there any more.
+func (c engines) stale(name string) bool {
+	key, ok := strings.CutSuffix(name, failureEnding)
+	if !ok || !engineFolder.MatchString(key) {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(c.dir, key))
+	return errors.Is(err, fs.ErrNotExist)
+}
