@@ -104,8 +104,7 @@ func (a *app) open(ctx context.Context) error {
 		if !a.cfg.Cameras[name].Enabled {
 			continue
 		}
-		// With models.strict, the first use of a model builds a TensorRT engine.
-		err := a.notify.During(ctx, a.log, "loading the model of camera "+name, engineLimit, func(ctx context.Context) error {
+		err := a.notify.During(ctx, a.log, "loading the model of camera "+name, loadLimit(a.cfg), func(ctx context.Context) error {
 			c, err := a.newCamera(ctx, name, a.cfg.Cameras[name])
 			if err == nil {
 				a.set.add(c)
@@ -191,8 +190,17 @@ func (a *app) run(ctx context.Context) error {
 // a slow SD card.
 const storeLimit = 30 * time.Minute
 
-// engineLimit is how long one model may take to load, engine included.
-const engineLimit = 45 * time.Minute
+// modelLimit is how long a model may take to load, two providers tried.
+const modelLimit = 45 * time.Minute
+
+// loadLimit is how long a model may take at the start. With models.strict its
+// first use builds a TensorRT engine.
+func loadLimit(cfg *config.Config) time.Duration {
+	if cfg.Models.Strict {
+		return modelLimit + time.Duration(cfg.Models.BuildTime)
+	}
+	return modelLimit
+}
 
 // drainLimit is how long the last messages may take to reach the broker; what
 // does not make it is sent at the next start.

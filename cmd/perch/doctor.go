@@ -51,7 +51,7 @@ func checks(cfg *config.Config) []doctor.Check {
 	list := []doctor.Check{
 		host.Board(), host.Power(), host.Memory(), host.Temperature(), host.Clock(), host.GPU(), host.Cameras(v4l2Devices(cfg)...), host.UDPBuffer(),
 		{Name: "GStreamer", Do: func(context.Context) []doctor.Finding { return checkMedia(p, host) }},
-		{Name: "model", Limit: engineLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, p) }},
+		{Name: "model", Limit: modelLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, p) }},
 		doctor.Space("data_dir", string(cfg.DataDir)), doctor.Writable("data_dir", string(cfg.DataDir)),
 		doctor.Space("cache_dir", string(cfg.CacheDir)), doctor.Writable("cache_dir", string(cfg.CacheDir)),
 		doctor.Port("http.listen", cfg.HTTP.Listen),

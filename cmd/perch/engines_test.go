@@ -124,6 +124,18 @@ func TestModelWarmSaysHowItGoes(t *testing.T) {
 	}
 }
 
+// A build that takes longer than it may is given up, once, and says what to do.
+func TestABuildThatTakesTooLong(t *testing.T) {
+	need(t, "PERCH_ORT_LIB")
+	t.Parallel()
+	dir := t.TempDir()
+	conf := write(t, filepath.Join(dir, "perch.yaml"), "models: {providers: [rehearsal, cpu], rehearsal: 1h, build_timeout: 1s, build_memory: 1 MiB}\n")
+	got := finish(t, perch(t, t.Context(), dir, "model", "warm", "--config", conf))
+	if got.status == exitOK || !strings.Contains(got.errOut, "building an engine took longer than 1s") || !strings.Contains(got.errOut, "models.build_timeout") {
+		t.Errorf("exit status %d\n%s%s", got.status, got.out, got.errOut)
+	}
+}
+
 // A child that is told nonsense says so and ends.
 func TestBuildEngineRefusesNonsense(t *testing.T) {
 	cmd := perch(t, t.Context(), t.TempDir(), buildCommand)

@@ -133,7 +133,7 @@ func modelOptions(cfg *config.Config, log *slog.Logger) models.Options {
 	return models.Options{
 		Dir: dir, Library: string(cfg.Models.Library), Providers: cfg.Models.Providers, Strict: cfg.Models.Strict,
 		Aliases: cfg.Workflows.Models, Threads: cfg.Models.Threads, Engine: infer.EngineOptions{FP16: cfg.Models.FP16}, EngineOf: engineOptions(cfg.Models.TensorRT),
-		EngineDir: engineDir(cfg), Deadline: time.Duration(cfg.Models.Deadline), Rehearsal: time.Duration(cfg.Models.Rehearsal), Log: log,
+		EngineDir: engineDir(cfg), Deadline: time.Duration(cfg.Models.Deadline), Rehearsal: time.Duration(cfg.Models.Rehearsal), BuildTime: time.Duration(cfg.Models.BuildTime), Log: log,
 	}
 }
 

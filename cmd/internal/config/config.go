@@ -92,6 +92,7 @@ type Models struct {
 	FP16      bool     `yaml:"fp16" default:"true" doc:"Let TensorRT compute in half precision, which is faster and rarely less exact."`
 	TensorRT  Engines  `yaml:"tensorrt" doc:"How TensorRT builds a model, by the model's id: {ID: {fp16: true, int8: false, calibration: /absolute/path, workspace: 1 GiB, dla: -1}}. calibration is the table of INT8's ranges, needed unless the model has its own (QDQ); dla is the number of a deep learning accelerator, -1 for none. What is not said is as here; models.fp16 counts for models that are not named."`
 	BuildFree ByteSize `yaml:"build_memory" default:"0" min:"0" max:"1 TiB" doc:"Memory that must be free before an engine is built; until then it waits. 0: the workspace and four times the model."`
+	BuildTime Duration `yaml:"build_timeout" default:"4h" min:"1s" max:"7d" doc:"How long an engine may take to build, before the build is given up. Loading one that is built has half an hour."`
 	Deadline  Duration `yaml:"deadline" default:"30s" min:"100ms" max:"10m" doc:"An inference that takes longer is given up, and its frames fail."`
 	Rehearsal Duration `yaml:"rehearsal" default:"60s" min:"10ms" max:"1h" doc:"How long the provider rehearsal takes to build."`
 }

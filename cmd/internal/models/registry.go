@@ -32,6 +32,7 @@ type Options struct {
 	MaxBatch  int           // cameras that may share one inference
 	Deadline  time.Duration // of one inference; 0 is 30 s
 	Rehearsal time.Duration // that the provider "rehearsal" takes to build; 0 is 60 s
+	BuildTime time.Duration // that an engine may take to build; 0 is 4 h
 	// Loaded is called with each model that was loaded; nil is not called.
 	Loaded func(Upgradable)
 	// Aliases maps names that foreign workflows use to ids of models here, for
@@ -179,7 +180,7 @@ func (r *Registry) options(id string, m *model.Model) infer.Options {
 	return infer.Options{
 		Providers: r.opt.Providers, Strict: r.opt.Strict, OnlyReady: true, Threads: r.opt.Threads, Engine: engine,
 		EngineCacheDir: r.opt.EngineDir, MaxBatch: r.opt.MaxBatch, Input: in.Name, InputShape: in.Shape, ExtraShapes: extraShapes(m),
-		Deadline: r.opt.Deadline, RehearsalTime: r.opt.Rehearsal, Log: r.opt.Log,
+		Deadline: r.opt.Deadline, RehearsalTime: r.opt.Rehearsal, BuildTimeout: r.opt.BuildTime, Log: r.opt.Log,
 		Progress: func(stage string, elapsed time.Duration) {
 			r.opt.Log.Info("model is loading", "model", id, "stage", stage, "elapsed", elapsed)
 		},

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"perch/pipeline"
+	"perch/pipeline/infer"
 )
 
 // statesFile has the states for others to read, who cannot ask this process.
@@ -32,10 +33,27 @@ func (w *Warmer) save() error {
 		return err
 	}
 	path := filepath.Join(w.opt.Dir, statesFile)
-	if err := os.WriteFile(path+".new", append(text, '\n'), 0o644); err != nil {
+	if err := writeSynced(path+".new", append(text, '\n')); err != nil {
+		return err
+	}
+	if err := infer.HandOver(w.opt.Dir, statesFile+".new"); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// writeSynced makes a new file that is on the disk when it returns: one that is
+// renamed before may be empty after a power cut.
+func writeSynced(path string, text []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // Read returns the states that a Warmer, running or not, wrote last to the cache
@@ -49,7 +67,7 @@ func Read(dir string) (list []pipeline.ModelState, err error) {
 		err = json.Unmarshal(text, &list)
 	}
 	if err != nil {
-		return nil, &pipeline.Error{Op: "read the models' states", On: dir, Kind: pipeline.BadInput, Err: err}
+		return nil, &pipeline.Error{Op: "read the models' states", On: dir, Kind: pipeline.BadInput, Err: err, Hint: "the service writes it anew when it starts"}
 	}
 	return list, nil
 }

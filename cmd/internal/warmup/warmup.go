@@ -183,7 +183,9 @@ func (w *Warmer) warm(ctx context.Context, j *job) (again time.Duration) {
 		hint = e.Hint
 	}
 	w.opt.Log.Error("engine was not built", "model", j.state.Model, "provider", j.state.Target, "attempt", j.tries, "error", err)
-	if j.tries > len(w.opt.Retry) || pipeline.KindOf(err) == pipeline.BadConfig {
+	// What took longer than it may takes as long again.
+	kind := pipeline.KindOf(err)
+	if j.tries > len(w.opt.Retry) || kind == pipeline.BadConfig || kind == pipeline.Stuck {
 		w.fail(j, err, hint)
 		return 0
 	}

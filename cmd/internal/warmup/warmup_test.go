@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,6 +188,7 @@ func TestBuildThatFails(t *testing.T) {
 		"killed":            {script: "echo 'no space' >&2; kill -9 $$", wantError: "signal: killed: no space", tries: 3},
 		"says why":          {script: `echo '{"error":{"text":"no TensorRT","hint":"install it","kind":4}}'; exit 1`, wantError: "no TensorRT", wantHint: "install it", tries: 3},
 		"configuration":     {script: `echo '{"error":{"text":"no such table","kind":1}}'; exit 1`, wantError: "no such table", tries: 1},
+		"takes too long":    {script: `echo '{"error":{"text":"longer than 4h","hint":"give it longer","kind":9}}'; exit 1`, wantError: "longer than 4h", wantHint: "give it longer", tries: 1},
 		"does not load":     {script: "exit 0", wantError: "out of memory", tries: 3, refuse: errors.New("out of memory")},
 		"no program":        {script: "exec /nonexistent", wantError: "exit status 127", tries: 3},
 		"talks without end": {script: "yes | head -c 3000000; exit 3", wantError: "exit status 3", tries: 3},
@@ -396,6 +398,44 @@ func TestReadNothing(t *testing.T) {
 	}
 	if _, err := Read(dir); pipeline.KindOf(err) != pipeline.BadInput {
 		t.Errorf("%v", err)
+	}
+}
+
+// What an earlier process left half written, or under another's name, is in
+// nobody's way.
+func TestStatesReplaceWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	aside := filepath.Join(t.TempDir(), "aside")
+	if err := os.Symlink(aside, filepath.Join(dir, statesFile+".new")); err != nil {
+		t.Fatal(err)
+	}
+	hear := newTold()
+	w := start(t, Options{Dir: dir, Tell: hear.tell, Command: shell("exit 1")})
+	w.Add(Job{Session: &fake{provider: "cuda"}})
+	hear.until(t, "ready", is(pipeline.ModelReady))
+	if list, err := Read(dir); err != nil || len(list) != 1 || list[0].Provider != "cuda" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := os.Stat(aside); err == nil {
+		t.Error("the states were written elsewhere")
+	}
+}
+
+// A service that runs as another user can replace what root wrote.
+func TestStatesOfRootAreTheServices(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	hear := newTold()
+	w := start(t, Options{Dir: dir, Tell: hear.tell, Command: shell("exit 1")})
+	w.Add(Job{Session: &fake{provider: "cuda"}})
+	hear.until(t, "ready", is(pipeline.ModelReady))
+	if st, err := os.Stat(filepath.Join(dir, statesFile)); err != nil || st.Sys().(*syscall.Stat_t).Uid != 65534 {
+		t.Errorf("%+v, %v", st, err)
 	}
 }
 
