@@ -129,21 +129,9 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 	if l := r.get(id); l != nil {
 		return l, nil
 	}
-	entry, err := r.store.Get(id)
+	digest, m, src, err := r.source(id)
 	if err != nil {
 		return nil, err
-	}
-	m, err := model.Open(entry.Manifest)
-	if err != nil {
-		return nil, err
-	}
-	src := infer.Model{Name: id}
-	if entry.Builtin {
-		if src.Data, err = entry.Graph(); err != nil {
-			return nil, err
-		}
-	} else {
-		src.Path = filepath.Join(entry.Dir, model.GraphFile)
 	}
 	opt := r.options(id, m)
 	session, err := r.rt.Open(ctx, src, opt)
@@ -158,7 +146,7 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 		r.opt.Log.Warn("lesser execution provider in use", "model", id, "provider", choice.Name, "why", choice.Why)
 	}
 	l := &Loaded{
-		ID:    pipeline.ModelID{ID: id, Digest: entry.Digest, Provider: choice.Name},
+		ID:    pipeline.ModelID{ID: id, Digest: digest, Provider: choice.Name},
 		Model: m, Session: session, places: newPlaces(session.Stats().Slots), log: r.opt.Log,
 	}
 	r.mu.Lock()
@@ -168,6 +156,38 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 		r.opt.Loaded(Upgradable{Session: session, Model: src, Options: opt})
 	}
 	return l, nil
+}
+
+// source is what the store has of the model of that id.
+func (r *Registry) source(id string) (digest string, m *model.Model, src infer.Model, err error) {
+	entry, err := r.store.Get(id)
+	if err != nil {
+		return "", nil, src, err
+	}
+	if m, err = model.Open(entry.Manifest); err != nil {
+		return "", nil, src, err
+	}
+	src.Name = id
+	if !entry.Builtin {
+		src.Path = filepath.Join(entry.Dir, model.GraphFile)
+		return entry.Digest, m, src, nil
+	}
+	src.Data, err = entry.Graph()
+	return entry.Digest, m, src, err
+}
+
+// Foresee says what Load would run the model on now, and which better provider
+// only lacks its engine: see [infer.Runtime.Foresee].
+func (r *Registry) Foresee(ctx context.Context, name string) (choice pipeline.ProviderChoice, waits string, err error) {
+	id, err := r.Resolve(name)
+	if err != nil {
+		return choice, "", err
+	}
+	_, m, src, err := r.source(id)
+	if err != nil {
+		return choice, "", err
+	}
+	return r.rt.Foresee(ctx, src, r.options(id, m))
 }
 
 // options are how the model of that id is to run.
