@@ -51,7 +51,7 @@ func checks(cfg *config.Config) []doctor.Check {
 	list := []doctor.Check{
 		host.Board(), host.Power(), host.Memory(), host.Temperature(), host.Clock(), host.GPU(), host.Cameras(v4l2Devices(cfg)...), host.UDPBuffer(),
 		{Name: "GStreamer", Do: func(context.Context) []doctor.Finding { return checkMedia(p, host) }},
-		{Name: "model", Limit: modelLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, p) }},
+		{Name: "model", Limit: modelLimit, Do: func(ctx context.Context) []doctor.Finding { return checkModels(ctx, cfg, host) }},
 		doctor.Space("data_dir", string(cfg.DataDir)), doctor.Writable("data_dir", string(cfg.DataDir)),
 		doctor.Space("cache_dir", string(cfg.CacheDir)), doctor.Writable("cache_dir", string(cfg.CacheDir)),
 		doctor.Port("http.listen", cfg.HTTP.Listen),
@@ -134,47 +134,4 @@ func unique(s []string) (out []string) {
 		}
 	}
 	return out
-}
-
-func checkModels(ctx context.Context, p *parts) []doctor.Finding {
-	if err := p.openModels(); err != nil {
-		return []doctor.Finding{doctor.FromError("", err, doctor.Missing)}
-	}
-	lib, err := p.models.Runtime().Start()
-	if err != nil {
-		f := doctor.FromError("", err, doctor.Missing)
-		f.Name = "ONNX Runtime"
-		return []doctor.Finding{f}
-	}
-	list := []doctor.Finding{{Name: "ONNX Runtime", Status: doctor.Good, Found: fmt.Sprintf("version %s, %s", lib.Version, lib.Path)}}
-	for _, passed := range lib.Passed {
-		list = append(list, doctor.Finding{Name: "ONNX Runtime", Status: doctor.Warning, Found: "passed over " + passed})
-	}
-	for _, id := range p.modelIDs() {
-		list = append(list, p.modelFindings(ctx, id)...)
-	}
-	if err := p.Close(); err != nil {
-		list = append(list, doctor.FromError("", err, doctor.Warning))
-	}
-	return list
-}
-
-func (p *parts) modelFindings(ctx context.Context, id string) []doctor.Finding {
-	l, err := p.models.Load(ctx, id)
-	if err != nil {
-		f := doctor.FromError("", err, doctor.Missing)
-		f.Name = "model " + id
-		return []doctor.Finding{f}
-	}
-	choice := l.Session.Provider()
-	f := doctor.Finding{Name: "model " + id, Status: doctor.Good, Found: "runs on " + choice.Name}
-	if choice.Why != "" {
-		f.Status, f.Found = doctor.Warning, f.Found+"; "+choice.Why
-		f.Hint = "on a Jetson, put a GPU build of ONNX Runtime into /usr/lib/perch/gpu or name it with models.onnxruntime"
-	}
-	engine := engineFindings(p.cfg, id, l.Session)
-	if len(engine) > 0 {
-		f.Hint = ""
-	}
-	return append([]doctor.Finding{f}, engine...)
 }

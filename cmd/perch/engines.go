@@ -113,15 +113,14 @@ func (a *app) warmStates() map[string]*pipeline.ModelState {
 
 // engineFindings says how far the engine of a model is that runs without it: by
 // what is being built now, else by what the service said last.
-func engineFindings(cfg *config.Config, id string, session *infer.Session) []doctor.Finding {
-	target := session.Waits()
+func engineFindings(cfg *config.Config, id, provider, target string) []doctor.Finding {
 	if target == "" {
 		return nil
 	}
 	f := doctor.Finding{Name: "model " + id, Status: doctor.Warning}
 	if b, on := infer.EngineBuild(engineDir(cfg)); on && b.Model == id {
 		f.Found = modelLine(pipeline.ModelState{
-			Model: id, State: pipeline.ModelBuilding, Provider: session.Provider().Name, Target: b.Provider,
+			Model: id, State: pipeline.ModelBuilding, Provider: provider, Target: b.Provider,
 			ElapsedS: time.Since(b.Started).Seconds(), ExpectedS: b.Expected.Seconds(),
 		})
 		f.Hint = "nothing to do: it moves there when the engine is built"
@@ -140,6 +139,9 @@ func engineFindings(cfg *config.Config, id string, session *infer.Session) []doc
 	}
 	f.Found = "waits for its engine for " + target
 	f.Hint = "the service builds it beside its work; perch model warm " + id + " builds it now"
+	if cfg.Models.Strict {
+		f.Hint = "the service builds it when it starts; perch model warm " + id + " builds it now"
+	}
 	return []doctor.Finding{f}
 }
 

@@ -20,7 +20,8 @@ type Shared struct {
 // ProviderFiles say what an execution provider loads, by looking at files only.
 type ProviderFiles struct {
 	Provider string
-	Why      string   // why it cannot be tried at all, for example for want of a GPU; "" when it can
+	Why      string   // why it cannot be tried at all; "" when it can
+	NoGPU    bool     // that is for want of a GPU
 	Path     string   // its library
 	Err      error    // why that cannot be read
 	Needs    []Shared // what it loads itself, and what else is missing; without C's own libraries
@@ -38,7 +39,7 @@ func (rt *Runtime) ProviderFiles(list []string) ([]ProviderFiles, error) {
 		if onCPU(p) {
 			continue
 		}
-		f := ProviderFiles{Provider: p, Why: rt.machine.missing(p, lib.Path), Path: providerLibrary(lib.Path, p)}
+		f := ProviderFiles{Provider: p, Why: rt.machine.missing(p, lib.Path), NoGPU: !rt.machine.hasGPU(), Path: providerLibrary(lib.Path, p)}
 		if f.Why == "" {
 			f.Needs, f.Err = rt.machine.loader().needs(f.Path)
 		}

@@ -66,6 +66,9 @@ func Read(dir string) (list []pipeline.ModelState, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &list)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &pipeline.Error{Op: "read the models' states", On: dir, Kind: pipeline.Refused, Err: err, Hint: "ask as the service's user: sudo -u perch perch doctor"}
+	}
 	if err != nil {
 		return nil, &pipeline.Error{Op: "read the models' states", On: dir, Kind: pipeline.BadInput, Err: err, Hint: "the service writes it anew when it starts"}
 	}
