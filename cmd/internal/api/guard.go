@@ -128,11 +128,12 @@ func (s *Server) claimState(w http.ResponseWriter, r *http.Request) {
 
 // claim makes who asks the owner. Only somebody in the same network may, who
 // asks for the device by its address or a local name: a page of the internet
-// that has made its name point here does not.
+// that has made its name point here does not. A proxy on the device or near it
+// asks for somebody who may be anywhere.
 func (s *Server) claim(w http.ResponseWriter, r *http.Request) {
-	if !near(r.RemoteAddr) || !localName(r.Host) {
+	if !near(r.RemoteAddr) || !localName(r.Host) || proxied(r) {
 		s.fail(w, r, &pipeline.Error{Op: "claim device", Kind: pipeline.Refused, Err: errors.New("the request does not come from the device's own network"),
-			Hint: "open http:// and the device's address, from a computer in the same network"})
+			Hint: "open http:// and the device's address, from a computer in the same network, and with no proxy between"})
 		return
 	}
 	var body struct {
@@ -182,6 +183,19 @@ func (s *Server) claimBody(w http.ResponseWriter, r *http.Request, into any) boo
 		s.refuse(w, http.StatusBadRequest, "the body is not the JSON object that is expected: "+err.Error(), "")
 	}
 	return err == nil
+}
+
+// proxied reports whether a proxy says that it asks for another: by a header, or
+// by HTTP/1.0, which nginx speaks with what is behind it unless told otherwise,
+// and which no browser has spoken for long. A proxy that hides cannot be told
+// from somebody who sits at the device.
+func proxied(r *http.Request) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return !r.ProtoAtLeast(1, 1)
 }
 
 // near reports whether an address is of this machine or of a private network.

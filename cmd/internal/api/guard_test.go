@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,6 +45,27 @@ func from(s http.Handler, remote, host, method, path, body string, header ...str
 	return w
 }
 
+// old sends a request as it is written, and returns the status of the answer.
+func old(t *testing.T, s http.Handler, request string) int {
+	t.Helper()
+	web := httptest.NewServer(s)
+	defer web.Close()
+	conn, err := net.Dial("tcp", web.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode
+}
+
 func TestAnUnclaimedDeviceOnlyWaitsForItsOwner(t *testing.T) {
 	s, c := kit(t, false)
 	for _, q := range []struct {
@@ -63,6 +87,16 @@ func TestAnUnclaimedDeviceOnlyWaitsForItsOwner(t *testing.T) {
 		if w := from(s, where[0], where[1], "POST", "/api/v1/claim", `{"name":"theft"}`); w.Code != http.StatusForbidden {
 			t.Errorf("claimed from %q at %q: %d %s", where[0], where[1], w.Code, w.Body)
 		}
+	}
+	for _, header := range [][]string{
+		{"X-Forwarded-For", "203.0.113.7"}, {"Forwarded", "for=203.0.113.7"}, {"X-Real-IP", "203.0.113.7"}, {"Via", "1.1 proxy"}, {"X-Forwarded-Host", "gate.example.org"},
+	} {
+		if w := from(s, "127.0.0.1:5", "127.0.0.1:8080", "POST", "/api/v1/claim", `{"name":"theft"}`, header...); w.Code != http.StatusForbidden {
+			t.Errorf("claimed by a proxy with %q: %d %s", header, w.Code, w.Body)
+		}
+	}
+	if status := old(t, s, "POST /api/v1/claim HTTP/1.0\r\nHost: 127.0.0.1:8080\r\nContent-Length: 16\r\n\r\n{\"name\":\"theft\"}"); status != http.StatusForbidden {
+		t.Errorf("claimed as nginx asks: %d", status)
 	}
 	for _, body := range []string{"", "[]", `{"name":"a\nb"}`, `{"name":"` + strings.Repeat("x", 5000) + `"}`} {
 		if w := from(s, "127.0.0.1:5", "localhost:8080", "POST", "/api/v1/claim", body); w.Code != http.StatusBadRequest {
