@@ -98,12 +98,18 @@ func (s *Store) copyBefore(ctx context.Context, version int, free int64) error {
 }
 
 // expireCopies removes copies that nobody has gone back to, until ctx is done.
+// Clocks are not what they seem: a board without a battery begins in 1970, or
+// when it was switched off, and is set by the network while this runs.
 func (s *Store) expireCopies(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
+	last := s.opened // before any copy was made
 	for {
-		err := removeCopies(filepath.Dir(s.path), func(_ string, made time.Time) bool { return time.Since(made) > keepCopy })
-		if err != nil {
+		now := time.Now()
+		// The first difference is of what the clock said, the second of what passed.
+		set := now.Round(0).Sub(last.Round(0)) - now.Sub(last)
+		last = now
+		if err := ageCopies(filepath.Dir(s.path), now, set); err != nil {
 			s.opt.Log.Warn("an old copy of the database was not removed", "error", err)
 		}
 		select {
@@ -112,6 +118,30 @@ func (s *Store) expireCopies(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// clockUnset is a time before which a clock shows that nobody has set it.
+const clockUnset = 2020
+
+// ageCopies removes the copies that are older than keepCopy. The clock was set by
+// so much since the last time, which makes none older. One whose date cannot be
+// right counts from now.
+func ageCopies(dir string, now time.Time, set time.Duration) error {
+	var errs []error
+	err := removeCopies(dir, func(path string, made time.Time) bool {
+		date := made
+		if set.Abs() > time.Minute {
+			date = date.Add(set)
+		}
+		if date.After(now) || date.Year() < clockUnset && now.Year() >= clockUnset {
+			date = now
+		}
+		if !date.Equal(made) {
+			errs = append(errs, os.Chtimes(path, date, date))
+		}
+		return now.Sub(date) > keepCopy
+	})
+	return errors.Join(append(errs, err)...)
 }
 
 func removeCopies(dir string, which func(path string, made time.Time) bool) error {

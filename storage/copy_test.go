@@ -117,6 +117,49 @@ func TestCopiesExpire(t *testing.T) {
 	}
 }
 
+// A clock that is set does not make a copy old, and one that was wrong when the
+// copy was made does not end it.
+func TestCopiesOutliveTheClock(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	path := filepath.Join(dir, copyPrefix+"1")
+	for name, c := range map[string]struct {
+		made time.Time
+		set  time.Duration
+		want time.Time // zero: it is gone
+	}{
+		"young":                           {made: now.Add(-time.Hour), want: now.Add(-time.Hour)},
+		"old":                             {made: now.Add(-keepCopy - time.Hour)},
+		"made in 1970":                    {made: time.Unix(600, 0), want: now},
+		"set while this ran":              {made: now.Add(-60 * 24 * time.Hour), set: 60*24*time.Hour - time.Hour, want: now.Add(-time.Hour)},
+		"set back":                        {made: now.Add(24 * time.Hour), set: -25 * time.Hour, want: now.Add(-time.Hour)},
+		"made in the future":              {made: now.Add(1000 * time.Hour), want: now},
+		"old, and the clock drifts a bit": {made: now.Add(-keepCopy - time.Hour), set: 20 * time.Second},
+	} {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, c.made, c.made), ageCopies(dir, now, c.set)); err != nil {
+			t.Fatal(err)
+		}
+		st, err := os.Stat(path)
+		if c.want.IsZero() {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: it is still there: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || !st.ModTime().Equal(c.want) {
+			t.Errorf("%s: %v, want %v; %v", name, st, c.want, err)
+		}
+	}
+	// On a board that still believes in 1970 nothing is made younger.
+	then := time.Unix(3600, 0)
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, then, then), ageCopies(dir, then.Add(keepCopy+time.Hour), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if exists(path) {
+		t.Error("it never ends where no clock is set")
+	}
+}
+
 // An older Perch says how to come back.
 func TestTooNewDatabaseNamesItsCopy(t *testing.T) {
 	dir := t.TempDir()

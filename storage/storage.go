@@ -111,13 +111,14 @@ func orElse[T comparable](v, otherwise T) T {
 
 // A Store is an open database. Its methods may be called from any goroutine.
 type Store struct {
-	opt   Options
-	path  string
-	w, r  *sql.DB // w has one connection and only the writer goroutine uses it
-	stmts *statements
-	owner *owner // nil when read-only
-	queue *queue // nil when read-only
-	stats counters
+	opt    Options
+	path   string
+	opened time.Time
+	w, r   *sql.DB // w has one connection and only the writer goroutine uses it
+	stmts  *statements
+	owner  *owner // nil when read-only
+	queue  *queue // nil when read-only
+	stats  counters
 
 	wake, wakeDeliveries chan struct{}
 
@@ -141,7 +142,7 @@ func Open(ctx context.Context, opt Options) (*Store, error) {
 	if opt.Moved < 0 || !validKeep(opt.Keep) {
 		return nil, &pipeline.Error{Op: "open database", On: path, Kind: pipeline.BadConfig, Err: fmt.Errorf("keep is %q with a threshold of %v", opt.Keep, opt.Moved)}
 	}
-	s := &Store{opt: opt, path: path, wake: make(chan struct{}, 1), wakeDeliveries: make(chan struct{}, 1), runs: map[string]*openRun{}}
+	s := &Store{opt: opt, path: path, opened: time.Now(), wake: make(chan struct{}, 1), wakeDeliveries: make(chan struct{}, 1), runs: map[string]*openRun{}}
 	if opt.ReadOnly {
 		err = s.openToRead(ctx)
 	} else {
