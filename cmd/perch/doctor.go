@@ -21,7 +21,8 @@ func newDoctor(g *globals) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at this machine: what is good, what is missing, what to type",
 		Long: `Checks everything that Perch stands on and says what to do about what is not
-right. It changes nothing. The exit status is 1 when something is missing.`,
+right. It builds nothing, and loads no model while the service runs. The exit
+status is 1 when something is missing.`,
 		Args: exactly(0, "nothing more"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := g.load()

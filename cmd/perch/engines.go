@@ -151,7 +151,8 @@ func newModelWarm(g *globals) *cobra.Command {
 		Short: "Build the engines that models lack, and wait for them",
 		Long: `Builds what the best execution provider of a model needs, so that the service
 finds it: the service does the same beside its work. Without names, it is done
-for models.default and the models of all cameras.`,
+for models.default and the models of all cameras. What root builds is given to
+the owner of cache_dir.`,
 		RunE: func(cmd *cobra.Command, ids []string) (err error) {
 			p, err := g.registry(cmd)
 			if err != nil {

@@ -72,7 +72,7 @@ func (op *opening) found(e engine) (string, error) {
 		return "", &pipeline.Error{Op: "read engine", On: op.name, Kind: pipeline.BadConfig, Err: damaged, Hint: chownHint(op.o.EngineCacheDir)}
 	}
 	if dir != "" { // from before root gave away what it wrote
-		if err := HandOver(op.o.EngineCacheDir, filepath.Base(dir)); err != nil {
+		if err := HandOver(op.o.EngineCacheDir, filepath.Base(dir), buildLock); err != nil {
 			op.o.Log.Warn("an engine stays root's", "model", op.name, "error", err)
 		}
 	}
@@ -139,9 +139,9 @@ func (op *opening) begin(provider string, e *engine) (err error) {
 
 // loadAgain ends loading an engine that was there already, with what came of it.
 // That its checksums are right and it did not load may be for want of memory, or
-// because the driver was not up: it stays, and the failure is noted. Only when
-// an earlier process had none the better of it another is built, which takes
-// its place when it is there.
+// because the driver was not up: it stays, and the failure is noted. Where this
+// process may build, and another could not load it before, it builds one that
+// takes its place when it is whole.
 func (op *opening) loadAgain(provider string, failed error) error {
 	cache := engines{op.o.EngineCacheDir}
 	if failed == nil {
@@ -150,23 +150,22 @@ func (op *opening) loadAgain(provider string, failed error) error {
 		}
 		return nil
 	}
+	log := op.o.Log.With("model", op.name, "provider", provider, "engine", op.engine.dir)
 	before, _ := cache.failure(op.engine.facts) // one that cannot be read is written anew
-	if before.Process == "" || before.Process == op.rt.process || !op.o.builds() {
+	if before.Process == "" {
 		f := failure{Process: op.rt.process, At: time.Now().UTC(), Model: op.name, Error: oneLine(failed)}
-		if before.Process == "" {
-			if err := cache.noteFailure(op.engine.facts, f); err != nil {
-				op.o.Log.Warn("that an engine did not load was not noted", "model", op.name, "error", err)
-			}
+		if err := cache.noteFailure(op.engine.facts, f); err != nil {
+			log.Warn("that an engine did not load was not noted", "error", err)
 		}
+	}
+	if before.Process == "" || before.Process == op.rt.process || !op.o.builds() {
 		if op.waits == "" {
 			op.waits = provider
 		}
-		op.o.Log.Warn("an engine did not load; it is kept, and built anew only if another process cannot load it either",
-			"model", op.name, "provider", provider, "engine", op.engine.dir, "error", failed)
+		log.Warn("an engine did not load; it stays until another process cannot load it either and builds another", "error", failed)
 		return failed
 	}
-	op.o.Log.Warn("an engine did not load, as in a process before; another is built in its place",
-		"model", op.name, "provider", provider, "engine", op.engine.dir, "before", before.Error, "error", failed)
+	log.Warn("an engine did not load, as in a process before; another is built in its place", "before", before.Error, "error", failed)
 	var err error
 	if op.plan, err = newPlan(op.graph, op.o); err != nil { // the warm-up may have settled the other one
 		return err

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,8 +13,8 @@ import (
 // HandOver gives the owner of the folder dir what root has written there under
 // these names, with all that is below them: a service that runs as that user
 // could not use it otherwise. Where the folder is root's own, that of the folder
-// around it counts, and dir is given away as well. It does nothing for others
-// than root.
+// around it counts, and dir is given away as well. A name that is not there is
+// passed over. It does nothing for others than root.
 func HandOver(dir string, names ...string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -61,7 +62,7 @@ func handOver(dir string, names []string) error {
 			}
 			return root.Lchown(path, uid, gid)
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -70,7 +70,7 @@ func TestWhatRootBuildsIsTheServices(t *testing.T) {
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o750 {
 		t.Errorf("%v, %v", st.Mode(), err)
 	}
-	if err := os.Chown(filepath.Join(dir, "a.engine"), 0, 0); err != nil {
+	if err := errors.Join(os.Chown(filepath.Join(dir, "a.engine"), 0, 0), os.Chown(filepath.Join(c.dir, buildLock), 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	op := &opening{rt: shared(), name: "m", o: Options{EngineCacheDir: c.dir, Log: shared().cfg.Log}}
