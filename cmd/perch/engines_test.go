@@ -129,7 +129,7 @@ func TestABuildThatTakesTooLong(t *testing.T) {
 	need(t, "PERCH_ORT_LIB")
 	t.Parallel()
 	dir := t.TempDir()
-	conf := write(t, filepath.Join(dir, "perch.yaml"), "models: {providers: [rehearsal, cpu], rehearsal: 1h, build_timeout: 1s, build_memory: 1 MiB}\n")
+	conf := write(t, filepath.Join(dir, "perch.yaml"), "models: {providers: [rehearsal, cpu], rehearsal: 1m, build_timeout: 1s, build_memory: 1 MiB}\n")
 	got := finish(t, perch(t, t.Context(), dir, "model", "warm", "--config", conf))
 	if got.status == exitOK || !strings.Contains(got.errOut, "building an engine took longer than 1s") || !strings.Contains(got.errOut, "models.build_timeout") {
 		t.Errorf("exit status %d\n%s%s", got.status, got.out, got.errOut)
