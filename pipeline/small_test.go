@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -133,6 +134,25 @@ func TestNearest(t *testing.T) {
 	}
 	if got := Nearest("b", []string{"c", "a"}, 1); got != "a" {
 		t.Errorf("of two equally near %q", got)
+	}
+}
+
+// What is compared is bounded: however many candidates there are, those beyond
+// the first hundred thousand pairs of letters are not looked at.
+func TestNearestOfVeryMany(t *testing.T) {
+	word := strings.Repeat("z", 100)
+	var known []string
+	for i := range 1000 {
+		known = append(known, fmt.Sprintf("%0100d", i))
+	}
+	if got := Nearest(word+"y", append(known[:10:10], word), 33); got != word {
+		t.Errorf("of a few %q", got)
+	}
+	if got := Nearest(word+"y", append(known, word), 33); got != "" {
+		t.Errorf("the last of a thousand was compared: %q", got)
+	}
+	if got := Nearest(word+"yyyy", append(known, strings.Repeat("a", 1<<20), word+"yyyx"), 2); got != word+"yyyx" {
+		t.Errorf("of few that are as long, among many that are not: %q", got)
 	}
 }
 

@@ -68,14 +68,8 @@ func (e *Engine) rootOnly(u *unit) bool {
 	return !slices.ContainsFunc(u.ins, func(s source) bool { return s.col >= 0 && !e.graph.isRoot(s.col) })
 }
 
-func (g *Graph) isRoot(col int) bool {
-	for _, p := range g.roots {
-		if p.col == col {
-			return true
-		}
-	}
-	return false
-}
+// isRoot reports whether a column is an input's: they come first.
+func (g *Graph) isRoot(col int) bool { return col >= 0 && col < len(g.rootOf) }
 
 func (g *Graph) checkImageInput(o Options, fs *faults) {
 	var names []string
@@ -97,14 +91,22 @@ func (g *Graph) checkImageInput(o Options, fs *faults) {
 // checkParameters looks at values before any step is made, so that everything
 // missing is said at once.
 func (g *Graph) checkParameters(o Options, fs *faults) {
+	for _, name := range g.MissingParameters(o.Parameters) {
+		fs.add(Fault{Property: fmt.Sprintf("parameter %q", name), Text: "the workflow needs it, and it has no default and was given no value", Hint: "set it in workflows_parameters (a session), workflow_parameters (a camera) or with --param (the command line)"})
+	}
+}
+
+// MissingParameters names the parameters that a run needs besides these values:
+// those that have no default and that something selects.
+func (g *Graph) MissingParameters(values map[string]Value) []string {
+	var missing []string
+	read := g.readInputs()
 	for _, in := range g.doc.inputs {
-		if in.class != parameterInput && in.class != batchInput {
-			continue
-		}
-		if v, given := o.Parameters[in.name]; !in.hasDef && (!given || v.IsNull()) && g.reads(in.name) {
-			fs.add(Fault{Property: fmt.Sprintf("parameter %q", in.name), Text: "the workflow needs it, and it has no default and was given no value", Hint: "set it in workflows_parameters (a session), workflow_parameters (a camera) or with --param (the command line)"})
+		if v, given := values[in.name]; in.isParameter() && !in.hasDef && (!given || v.IsNull()) && read[in.name] {
+			missing = append(missing, in.name)
 		}
 	}
+	return missing
 }
 
 // CheckParameters finds, without a run, what is wrong with values for the
@@ -115,12 +117,12 @@ func (g *Graph) CheckParameters(values map[string]Value) error {
 	fs := &faults{}
 	var known []string
 	for _, in := range g.doc.inputs {
-		if in.class == parameterInput || in.class == batchInput {
+		if in.isParameter() {
 			known = append(known, in.name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.Contains(known, name) {
+		if in := g.doc.input(name); (in == nil || !in.isParameter()) && !fs.full() {
 			fs.add(Fault{Property: fmt.Sprintf("parameter %q", name), Text: "the workflow has none of that name", Hint: Suggest("parameters", name, known)})
 		}
 	}
@@ -141,23 +143,32 @@ func (g *Graph) CheckParameters(values map[string]Value) error {
 // checkParameter finds what is wrong with a parameter's value for a field.
 func (n *node) checkParameter(s *source, fs *faults) {
 	f := &n.m.Fields[s.field]
+	if fs.full() {
+		return
+	}
 	if problem := f.check(s.con); problem != "" && f.Literal != NoLiteral && !s.con.IsNull() {
 		fs.add(n.fault(f.Name, fmt.Sprintf("parameter %q: %s", s.param, problem), "it takes "+f.takes()))
 	}
 }
 
-// reads reports whether anything selects an input.
-func (g *Graph) reads(name string) bool {
+// readInputs are the inputs that something selects.
+func (g *Graph) readInputs() map[string]bool {
+	read := map[string]bool{}
 	for _, s := range g.doc.steps {
 		for _, u := range s.uses {
 			for _, r := range u.refs {
-				if r.sel.text != "" && r.sel.step == "" && r.sel.input == name {
-					return true
+				if r.sel.text != "" && r.sel.step == "" {
+					read[r.sel.input] = true
 				}
 			}
 		}
 	}
-	return slices.ContainsFunc(g.doc.outputs, func(o *output) bool { return o.sel.step == "" && o.sel.input == name })
+	for _, o := range g.doc.outputs {
+		if o.sel.step == "" {
+			read[o.sel.input] = true
+		}
+	}
+	return read
 }
 
 // parameter returns an input's value for a run.
@@ -184,12 +195,12 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 			n.checkParameter(s, fs)
 		}
 		// A step that runs once per element would draw all of them on one picture.
-		s.owned = s.col >= 0 && s.up == 0 && !e.graph.isRoot(s.col) && e.graph.usersOf(s.col) == 1
+		s.owned = s.col >= 0 && s.up == 0 && !e.graph.isRoot(s.col) && e.cols[s.col].users == 1
 	}
 	u := &unit{m: n.m, name: n.name, ins: p.ins, dim: n.dim, outDim: n.outDim, targets: len(p.targets)}
 	for _, port := range n.ports {
 		u.outs = append(u.outs, port.col)
-		e.cols[port.col].dim = port.dim
+		e.cols[port.col] = column{dim: port.dim, users: port.users}
 	}
 	e.units = append(e.units, u)
 	if len(fs.list) > 0 {
@@ -211,17 +222,6 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 		e.about.Labels = p.labels
 	}
 	return u, nil
-}
-
-func (g *Graph) usersOf(col int) int {
-	for _, n := range g.order {
-		for _, p := range n.ports {
-			if p.col == col {
-				return p.users
-			}
-		}
-	}
-	return 0
 }
 
 // digest identifies what runs: the document and its parameters.

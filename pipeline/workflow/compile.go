@@ -8,15 +8,16 @@ import (
 
 // A Graph is a checked specification.
 type Graph struct {
-	doc   *document
-	lib   *Library
-	order []*node
-	nodes map[string]*node
-	dims  []dim
-	cols  int
-	roots map[string]*port // columns of the image and metadata inputs, by input
-	main  int              // column of the detections that stand for the whole; -1 without
-	text  []byte
+	doc    *document
+	lib    *Library
+	order  []*node
+	nodes  map[string]*node
+	dims   []dim
+	cols   int
+	roots  map[string]*port // columns of the image and metadata inputs, by input
+	rootOf []inputClass     // of which input each of the first columns is
+	main   int              // column of the detections that stand for the whole; -1 without
+	text   []byte
 }
 
 // dim is one dimension below the frame. Dimension 0 is the frame itself.
@@ -40,7 +41,8 @@ type port struct {
 type node struct {
 	*step
 	ports  []port
-	dim    int // in which it runs
+	named  map[string]int // ports by their names
+	dim    int            // in which it runs
 	outDim int
 	deps   []*node // steps whose outputs or decisions it needs
 	gates  []gate
@@ -65,18 +67,24 @@ func Compile(data []byte, lib *Library, env *Env) (*Graph, error) {
 	for _, s := range d.steps {
 		s.readUses(fs)
 		g.nodes[s.name] = &node{step: s}
+		if fs.full() {
+			return nil, fs.err()
+		}
 	}
 	for _, in := range d.inputs {
 		if in.class == imageInput || in.class == metadataInput {
+			g.rootOf = append(g.rootOf, in.class)
 			g.roots[in.name] = &port{name: in.name, kinds: in.kinds, col: g.column()}
 		}
 	}
 	g.link(fs)
-	if !g.sort(fs) {
+	if fs.full() || !g.sort(fs) {
 		return nil, fs.err()
 	}
 	for _, n := range g.order {
-		g.resolve(n, env, fs)
+		if g.resolve(n, env, fs); fs.full() {
+			return nil, fs.err()
+		}
 	}
 	g.checkGates(fs)
 	g.checkOutputs(fs)
@@ -100,23 +108,30 @@ func (g *Graph) link(fs *faults) {
 		for i, u := range s.uses {
 			f := &s.m.Fields[i]
 			for _, r := range u.refs {
-				if r.sel.text == "" {
-					continue
-				}
-				if f.Form == Steps || f.Form == Cases {
-					if to := g.nodes[r.sel.step]; to == nil {
-						fs.add(s.fault(f.Name, fmt.Sprintf("%s: there is no step %q", r.sel.text, r.sel.step), g.nearStep(r.sel.step)))
-					} else {
-						to.gates = append(to.gates, gate{n, targets})
-						to.deps = append(to.deps, n)
-					}
+				switch {
+				case fs.full():
+					return
+				case r.sel.text == "":
+				case f.Form == Steps || f.Form == Cases:
+					g.linkTarget(n, f, r.sel, targets, fs)
 					targets++
-					continue
+				default:
+					g.linkValue(n, f, r.sel, fs)
 				}
-				g.linkValue(n, f, r.sel, fs)
 			}
 		}
 	}
+}
+
+// linkTarget makes a step wait for the one that decides about it.
+func (g *Graph) linkTarget(n *node, f *Field, sel selector, target int, fs *faults) {
+	to := g.nodes[sel.step]
+	if to == nil {
+		fs.add(n.fault(f.Name, fmt.Sprintf("%s: there is no step %q", sel.text, sel.step), g.nearStep(sel.step)))
+		return
+	}
+	to.gates = append(to.gates, gate{n, target})
+	to.deps = append(to.deps, n)
 }
 
 func (g *Graph) linkValue(n *node, f *Field, sel selector, fs *faults) {
@@ -240,6 +255,7 @@ func (g *Graph) resolve(n *node, env *Env, fs *faults) {
 		n.outDim = len(g.dims) - 1
 	}
 	n.params = newParams(g, n, env)
+	n.named = map[string]int{}
 	outs := n.m.Outputs
 	if n.m.Ports != nil && whole {
 		outs = append(slices.Clone(outs), n.m.Ports(n.params)...)
@@ -248,6 +264,9 @@ func (g *Graph) resolve(n *node, env *Env, fs *faults) {
 		p := port{name: o.Name, kinds: o.Kinds, tracked: o.Tracked, dim: n.outDim, col: g.column()}
 		if o.Like != "" {
 			p.kinds, p.tracked = g.like(n, o)
+		}
+		if _, twice := n.named[p.name]; !twice {
+			n.named[p.name] = len(n.ports)
 		}
 		n.ports = append(n.ports, p)
 	}
@@ -364,16 +383,22 @@ func (g *Graph) lookUp(n *node, f *Field, sel selector, fs *faults) (*port, bool
 	if from == nil || from.m == nil {
 		return nil, false // said already
 	}
-	for i := range from.ports {
-		if from.ports[i].name == sel.port {
-			return &from.ports[i], true
-		}
+	if p := from.port(sel.port); p != nil {
+		return p, true
 	}
 	if from.params == nil || from.m.Ports != nil && len(from.ports) == len(from.m.Outputs) {
 		return nil, false // its own faults come first
 	}
 	fs.add(n.fault(f.Name, fmt.Sprintf("%s: step %q (%s) has no output %q", sel.text, from.name, from.typ, sel.port), from.portHint(sel.port)))
 	return nil, false
+}
+
+// port is the output of a name; nil if there is none.
+func (n *node) port(name string) *port {
+	if i, ok := n.named[name]; ok {
+		return &n.ports[i]
+	}
+	return nil
 }
 
 func (n *node) portHint(name string) string {
@@ -405,6 +430,9 @@ func (g *Graph) like(n *node, o Output) (kinds []Kind, tracked bool) {
 func (g *Graph) checkGates(fs *faults) {
 	for _, n := range g.order {
 		for _, gt := range n.gates {
+			if fs.full() {
+				return
+			}
 			if n.m != nil && gt.by.m != nil && !g.above(gt.by.dim, n.dim) {
 				fs.add(gt.by.fault("next_steps", fmt.Sprintf("it decides for each element of the list made by %q, and step %q runs once a frame", g.dims[gt.by.dim].maker, n.name),
 					"gather the list first, or let it lead to a step that works on the elements"))
@@ -415,6 +443,9 @@ func (g *Graph) checkGates(fs *faults) {
 
 func (g *Graph) checkOutputs(fs *faults) {
 	for _, o := range g.doc.outputs {
+		if fs.full() {
+			return
+		}
 		where := fmt.Sprintf("output %q", o.name)
 		if o.sel.step == "" {
 			if g.doc.input(o.sel.input) == nil {
@@ -429,14 +460,18 @@ func (g *Graph) checkOutputs(fs *faults) {
 			fs.add(Fault{Property: where, Text: fmt.Sprintf("%s: there is no step %q", o.sel.text, o.sel.step), Hint: g.nearStep(o.sel.step)})
 			continue
 		}
-		found := o.sel.port == "*"
-		for i := range from.ports {
-			if o.sel.port == "*" || from.ports[i].name == o.sel.port {
+		p := from.port(o.sel.port)
+		switch {
+		case o.sel.port == "*":
+			for i := range from.ports {
 				from.ports[i].users++
-				found = true
 			}
+			continue
+		case p != nil:
+			p.users++
+			continue
 		}
-		if !found && from.params != nil && (from.m.Ports == nil || len(from.ports) > len(from.m.Outputs)) {
+		if from.params != nil && (from.m.Ports == nil || len(from.ports) > len(from.m.Outputs)) {
 			fs.add(Fault{Property: where, Text: fmt.Sprintf("%s: step %q (%s) has no output %q", o.sel.text, from.name, from.typ, o.sel.port), Hint: from.portHint(o.sel.port)})
 		}
 	}
@@ -448,10 +483,8 @@ func (g *Graph) checkOutputs(fs *faults) {
 func (g *Graph) findMain() int {
 	for _, o := range g.doc.outputs {
 		if from := g.nodes[o.sel.step]; from != nil {
-			for _, p := range from.ports {
-				if p.name == o.sel.port && p.dim == 0 && isMain(p.kinds) {
-					return p.col
-				}
+			if p := from.port(o.sel.port); p != nil && p.dim == 0 && isMain(p.kinds) {
+				return p.col
 			}
 		}
 	}

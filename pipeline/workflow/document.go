@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,6 +17,11 @@ type document struct {
 	inputs  []*input
 	steps   []*step
 	outputs []*output
+
+	// The same by their names.
+	inputNamed  map[string]*input
+	stepNamed   map[string]*step
+	outputNamed map[string]*output
 }
 
 type inputClass uint8
@@ -34,6 +40,9 @@ type input struct {
 	def    Value
 	hasDef bool
 }
+
+// isParameter reports whether its value comes with a run and not with a frame.
+func (in *input) isParameter() bool { return in.class == parameterInput || in.class == batchInput }
 
 type step struct {
 	name   string
@@ -94,26 +103,29 @@ func readDocument(data []byte, lib *Library, fs *faults) *document {
 		fs.add(Fault{Text: fmt.Sprintf("the document is %s", root.Describe()), Hint: `it must be an object with "version", "inputs", "steps" and "outputs"`})
 		return nil
 	}
-	d := &document{}
+	d := &document{inputNamed: map[string]*input{}, stepNamed: map[string]*step{}, outputNamed: map[string]*output{}}
 	d.readVersion(f, fs)
-	for i, v := range listOf(f, "inputs", fs) {
-		d.readInput(fmt.Sprintf("inputs[%d]", i), v, fs)
-	}
-	steps := listOf(f, "steps", fs)
-	if len(steps) > MaxSteps {
-		fs.add(Fault{Property: "steps", Text: fmt.Sprintf("there are %d steps", len(steps)), Hint: fmt.Sprintf("at most %d are run", MaxSteps)})
+	inputs, ok1 := listOf(f, "inputs", MaxEntries, fs)
+	steps, ok2 := listOf(f, "steps", MaxSteps, fs)
+	outputs, ok3 := listOf(f, "outputs", MaxEntries, fs)
+	if !ok1 || !ok2 || !ok3 {
 		return nil
+	}
+	for i, v := range inputs {
+		d.readInput(fmt.Sprintf("inputs[%d]", i), v, fs)
 	}
 	for i, v := range steps {
 		d.readStep(i, v, lib, fs)
 	}
-	for i, v := range listOf(f, "outputs", fs) {
+	for i, v := range outputs {
 		d.readOutput(fmt.Sprintf("outputs[%d]", i), v, fs)
 	}
 	return d
 }
 
-func listOf(f *Fields, key string, fs *faults) []Value {
+// listOf reads a list of the document. It reports false for one that is so long
+// that nothing in it is looked at.
+func listOf(f *Fields, key string, most int, fs *faults) ([]Value, bool) {
 	v, ok := f.Get(key)
 	items, isList := v.Items()
 	switch {
@@ -121,8 +133,26 @@ func listOf(f *Fields, key string, fs *faults) []Value {
 		fs.add(Fault{Property: key, Text: "it is missing", Hint: "it must be a list, which may be empty"})
 	case !isList:
 		fs.add(Fault{Property: key, Text: fmt.Sprintf("it is %s and must be a list", v.Describe())})
+	case len(items) > most:
+		fs.add(Fault{Property: key, Text: fmt.Sprintf("there are %d %s", len(items), key), Hint: fmt.Sprintf("at most %d are taken", most)})
+		return nil, false
 	}
-	return items
+	return items, true
+}
+
+// nameOf reads the name of an input, a step or an output. It reports false for
+// one that will not do.
+func nameOf(f *Fields, where string, fs *faults) (string, bool) {
+	name := text(f, "name")
+	switch {
+	case name == "":
+		fs.add(Fault{Property: where, Text: `it has no "name"`})
+	case len(name) > maxName:
+		fs.add(Fault{Property: where, Text: fmt.Sprintf("its name is %d bytes long", len(name)), Hint: fmt.Sprintf("at most %d are taken", maxName)})
+	default:
+		return name, true
+	}
+	return "", false
 }
 
 func (d *document) readVersion(f *Fields, fs *faults) {
@@ -171,9 +201,8 @@ func (d *document) readInput(where string, v Value, fs *faults) {
 		fs.add(Fault{Property: where, Text: fmt.Sprintf("it is %s and must be an object", v.Describe())})
 		return
 	}
-	in := &input{name: text(f, "name"), kinds: Anything()}
-	if in.name == "" {
-		fs.add(Fault{Property: where, Text: `it has no "name"`})
+	in := &input{kinds: Anything()}
+	if in.name, ok = nameOf(f, where, fs); !ok {
 		return
 	}
 	if d.input(in.name) != nil {
@@ -200,18 +229,24 @@ func (d *document) readInput(where string, v Value, fs *faults) {
 		fs.add(Fault{Property: where, Text: fmt.Sprintf("input %q has the unknown type %q", in.name, typ), Hint: "WorkflowImage, WorkflowVideoMetadata, WorkflowParameter or WorkflowBatchInput"})
 		return
 	}
-	in.readKinds(f)
-	d.inputs = append(d.inputs, in)
+	if !in.readKinds(f) {
+		fs.add(Fault{Property: where, Text: fmt.Sprintf("input %q has more than %d kinds, or one whose name is longer than %d bytes", in.name, maxKinds, maxName)})
+		return
+	}
+	d.inputs, d.inputNamed[in.name] = append(d.inputs, in), in
 }
 
 // readKinds reads the kinds that a parameter is declared to have: names, or
-// objects with a name.
-func (in *input) readKinds(f *Fields) {
-	if in.class != parameterInput && in.class != batchInput {
-		return
+// objects with a name. It reports false if they are too much.
+func (in *input) readKinds(f *Fields) bool {
+	if !in.isParameter() {
+		return true
 	}
 	v, _ := f.Get("kind")
 	items, _ := v.Items()
+	if len(items) > maxKinds {
+		return false
+	}
 	var kinds []Kind
 	for _, item := range items {
 		if s, ok := item.Str(); ok {
@@ -223,19 +258,21 @@ func (in *input) readKinds(f *Fields) {
 	if len(kinds) > 0 {
 		in.kinds = kinds
 	}
+	return !slices.ContainsFunc(kinds, func(k Kind) bool { return len(k) > maxName })
 }
 
 func (d *document) readStep(i int, v Value, lib *Library, fs *faults) {
+	where := fmt.Sprintf("steps[%d]", i)
 	f, ok := v.Fields()
 	if !ok {
-		fs.add(Fault{Property: fmt.Sprintf("steps[%d]", i), Text: fmt.Sprintf("it is %s and must be an object", v.Describe())})
+		fs.add(Fault{Property: where, Text: fmt.Sprintf("it is %s and must be an object", v.Describe())})
 		return
 	}
-	s := &step{name: text(f, "name"), typ: text(f, "type"), fields: f, index: i}
-	switch {
-	case s.name == "":
-		fs.add(Fault{Property: fmt.Sprintf("steps[%d]", i), Text: `it has no "name"`})
+	s := &step{typ: text(f, "type"), fields: f, index: i}
+	if s.name, ok = nameOf(f, where, fs); !ok {
 		return
+	}
+	switch {
 	case strings.Contains(s.name, "."):
 		fs.add(Fault{Step: s.name, Text: "its name contains a dot", Hint: "selectors could not refer to it"})
 		return
@@ -245,7 +282,7 @@ func (d *document) readStep(i int, v Value, lib *Library, fs *faults) {
 	case s.typ == "":
 		fs.add(Fault{Step: s.name, Text: `it has no "type"`, Hint: `for example "roboflow_core/detections_filter@v1"`})
 	default:
-		if s.m, ok = lib.Find(s.typ); !ok {
+		if s.m, ok = lib.Find(s.typ); !ok && !fs.full() {
 			fault := Fault{Step: s.name, Type: s.typ, Text: "there is no such block here", Hint: "perch workflow blocks lists those there are"}
 			if near := lib.Nearest(s.typ); near != "" {
 				fault.Hint = "the nearest is " + near + "; " + fault.Hint
@@ -253,7 +290,7 @@ func (d *document) readStep(i int, v Value, lib *Library, fs *faults) {
 			fs.add(fault)
 		}
 	}
-	d.steps = append(d.steps, s)
+	d.steps, d.stepNamed[s.name] = append(d.steps, s), s
 }
 
 func (d *document) readOutput(where string, v Value, fs *faults) {
@@ -262,16 +299,13 @@ func (d *document) readOutput(where string, v Value, fs *faults) {
 		fs.add(Fault{Property: where, Text: fmt.Sprintf("it is %s and must be an object", v.Describe())})
 		return
 	}
-	o := &output{name: text(f, "name")}
-	if o.name == "" {
-		fs.add(Fault{Property: where, Text: `it has no "name"`})
+	o := &output{}
+	if o.name, ok = nameOf(f, where, fs); !ok {
 		return
 	}
-	for _, other := range d.outputs {
-		if other.name == o.name {
-			fs.add(Fault{Property: where, Text: fmt.Sprintf("two outputs are called %q", o.name)})
-			return
-		}
+	if d.outputNamed[o.name] != nil {
+		fs.add(Fault{Property: where, Text: fmt.Sprintf("two outputs are called %q", o.name)})
+		return
 	}
 	sel := text(f, "selector")
 	if o.sel, ok = parseSelector(sel); !ok || o.sel.step != "" && o.sel.port == "" {
@@ -285,23 +319,9 @@ func (d *document) readOutput(where string, v Value, fs *faults) {
 	default:
 		fs.add(Fault{Property: where, Text: fmt.Sprintf("output %q has the coordinates_system %q", o.name, c), Hint: `"parent" or "own"`})
 	}
-	d.outputs = append(d.outputs, o)
+	d.outputs, d.outputNamed[o.name] = append(d.outputs, o), o
 }
 
-func (d *document) input(name string) *input {
-	for _, in := range d.inputs {
-		if in.name == name {
-			return in
-		}
-	}
-	return nil
-}
+func (d *document) input(name string) *input { return d.inputNamed[name] }
 
-func (d *document) step(name string) *step {
-	for _, s := range d.steps {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
+func (d *document) step(name string) *step { return d.stepNamed[name] }

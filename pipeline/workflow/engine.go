@@ -58,6 +58,7 @@ type unitGate struct {
 // column holds the values of one port, by element of its dimension.
 type column struct {
 	dim    int
+	users  int // steps and outputs that read it
 	values []Value
 }
 

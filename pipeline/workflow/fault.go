@@ -55,10 +55,14 @@ const maxFaults = 100
 type faults struct{ list []Fault }
 
 func (f *faults) add(fault Fault) {
-	if len(f.list) < maxFaults {
+	if !f.full() {
 		f.list = append(f.list, fault)
 	}
 }
+
+// full reports whether nothing more will be said: then it is not worth looking
+// for, and a hint, which compares names, still less.
+func (f *faults) full() bool { return len(f.list) >= maxFaults }
 
 func (f *faults) err() error {
 	if len(f.list) == 0 {

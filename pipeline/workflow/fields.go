@@ -68,6 +68,9 @@ func (s *step) readField(f *Field, name string, v Value, fs *faults) []ref {
 				return nil
 			}
 		}
+		if s.tooMany(name, len(items), fs) {
+			return nil
+		}
 		var refs []ref
 		for i, item := range items {
 			if r, ok := s.readRef(f, fmt.Sprintf("%s[%d]", name, i), item, fs); ok {
@@ -84,8 +87,15 @@ func (s *step) readField(f *Field, name string, v Value, fs *faults) []ref {
 			fs.add(s.fault(name, "it is "+v.Describe()+" and must be an object", ""))
 			return nil
 		}
+		if s.tooMany(name, len(o.Keys), fs) {
+			return nil
+		}
 		var refs []ref
 		for i, key := range o.Keys {
+			if len(key) > maxName {
+				fs.add(s.fault(name, fmt.Sprintf("one of its keys is %d bytes long", len(key)), fmt.Sprintf("at most %d are taken", maxName)))
+				continue
+			}
 			if r, ok := s.readRef(f, name+"."+key, o.Values[i], fs); ok {
 				r.key = key
 				refs = append(refs, r)
@@ -100,6 +110,15 @@ func (s *step) readField(f *Field, name string, v Value, fs *faults) []ref {
 		return []ref{r}
 	}
 	return nil
+}
+
+// tooMany reports whether a field has so many entries that they are not looked
+// at.
+func (s *step) tooMany(name string, n int, fs *faults) bool {
+	if n > MaxEntries {
+		fs.add(s.fault(name, fmt.Sprintf("it has %d entries", n), fmt.Sprintf("at most %d are taken", MaxEntries)))
+	}
+	return n > MaxEntries
 }
 
 // readRef reads one selector or literal.

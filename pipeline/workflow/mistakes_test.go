@@ -250,7 +250,7 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 		steps = append(steps, fmt.Sprintf(`{"type": "test/model@v1", "name": "m%d", "image": "$inputs.image"}`, i))
 	}
 	for name, c := range map[string]struct{ spec, want string }{
-		"steps": {spec(steps...), "steps: there are 1001 steps (at most 1000 are run)"},
+		"steps": {spec(steps...), "steps: there are 1001 steps (at most 1000 are taken)"},
 		"bytes": {spec(`{"type": "` + strings.Repeat("x", 10<<20) + `"}`), "at most 4194304 are read"},
 		"depth": {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "nested deeper than 100 levels"},
 	} {

@@ -30,10 +30,7 @@ func (g *Graph) WholeFrames() []string {
 
 // isImage reports whether a column holds the frame.
 func (g *Graph) isImage(col int) bool {
-	return slices.ContainsFunc(g.doc.inputs, func(in *input) bool {
-		p, ok := g.roots[in.name]
-		return ok && in.class == imageInput && p.col == col
-	})
+	return g.isRoot(col) && g.rootOf[col] == imageInput
 }
 
 // Needs implements [pipeline.Sampler].

@@ -27,19 +27,23 @@ type outputPlan struct {
 
 func (e *Engine) prepareOutputs() {
 	e.outs = outputs{e: e, enc: Encoder{JPEG: e.env.JPEG}}
+	whole := map[*node]outputPlan{} // outputs that select all of one step share their lists
 	for _, o := range e.graph.doc.outputs {
 		p := outputPlan{name: o.name, own: o.own, col: -1}
 		switch from := e.graph.nodes[o.sel.step]; {
 		case from != nil && o.sel.port == "*":
-			p.all = []int{} // an object, also of a step without outputs
-			for _, port := range from.ports {
-				p.all, p.keys = append(p.all, port.col), append(p.keys, port.name)
-			}
-		case from != nil:
-			for _, port := range from.ports {
-				if port.name == o.sel.port {
-					p.col = port.col
+			same, ok := whole[from]
+			if !ok {
+				same.all = []int{} // an object, also of a step without outputs
+				for _, port := range from.ports {
+					same.all, same.keys = append(same.all, port.col), append(same.keys, port.name)
 				}
+				whole[from] = same
+			}
+			p.all, p.keys = same.all, same.keys
+		case from != nil:
+			if port := from.port(o.sel.port); port != nil {
+				p.col = port.col
 			}
 		default:
 			if root, ok := e.graph.roots[o.sel.input]; ok {
@@ -66,9 +70,9 @@ func (o *outputs) Value(i int) Value {
 	case o.failed:
 		return Value{}
 	case p.all != nil:
-		f := &Fields{}
+		f := &Fields{Keys: p.keys, Values: make([]Value, len(p.all))}
 		for k, col := range p.all {
-			f.Set(p.keys[k], o.column(col))
+			f.Values[k] = o.column(col)
 		}
 		return ObjectOf(f)
 	case p.col < 0:

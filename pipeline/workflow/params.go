@@ -147,13 +147,10 @@ func (g *Graph) source(n *node, field int, r ref) source {
 	if from == nil {
 		return s // a fault that has been said
 	}
-	for _, p := range from.ports {
-		if p.name == r.sel.port {
-			s.col = p.col
-			s.up = g.dims[n.dim].depth - g.dims[p.dim].depth
-			s.gather = s.up < 0
-			break
-		}
+	if p := from.port(r.sel.port); p != nil {
+		s.col = p.col
+		s.up = g.dims[n.dim].depth - g.dims[p.dim].depth
+		s.gather = s.up < 0
 	}
 	return s
 }
@@ -258,10 +255,6 @@ func (p *Params) Fault(field, text, hint string) error {
 // Used reports whether anything reads an output of the step, so that what is
 // costly and not read need not be made. It is known when the graph is bound.
 func (p *Params) Used(output string) bool {
-	for _, port := range p.node.ports {
-		if port.name == output {
-			return port.users > 0
-		}
-	}
-	return false
+	port := p.node.port(output)
+	return port != nil && port.users > 0
 }

@@ -12,9 +12,12 @@ import (
 
 // The limits of a specification.
 const (
-	MaxBytes = 4 << 20
-	MaxSteps = 1000
-	maxDepth = 100 // of nested lists and objects
+	MaxBytes   = 4 << 20
+	MaxSteps   = 1000
+	MaxEntries = 1000 // inputs, outputs, and entries of a field that holds several selectors
+	maxName    = 1000 // bytes; a message about one thing names a dozen others
+	maxKinds   = 100  // of one input
+	maxDepth   = 100  // of nested lists and objects
 )
 
 // ParseJSON reads one JSON value. It keeps the order of keys, and fails on

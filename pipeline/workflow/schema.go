@@ -15,14 +15,14 @@ func (l *Library) Schema() ([]byte, error) {
 		"required": []string{"version", "inputs", "steps", "outputs"},
 		"properties": map[string]any{
 			"version": text,
-			"inputs": map[string]any{"type": "array", "items": map[string]any{
+			"inputs": map[string]any{"type": "array", "maxItems": MaxEntries, "items": map[string]any{
 				"type": "object", "required": []string{"type", "name"},
 				"properties": map[string]any{"name": text, "type": map[string]any{"enum": []string{
 					"WorkflowImage", "InferenceImage", "WorkflowVideoMetadata", "WorkflowParameter", "InferenceParameter", "WorkflowBatchInput",
 				}}},
 			}},
 			"steps": map[string]any{"type": "array", "maxItems": MaxSteps, "items": map[string]any{"oneOf": steps}},
-			"outputs": map[string]any{"type": "array", "items": map[string]any{
+			"outputs": map[string]any{"type": "array", "maxItems": MaxEntries, "items": map[string]any{
 				"type": "object", "required": []string{"name", "selector"},
 				"properties": map[string]any{
 					"type": map[string]any{"const": "JsonField"}, "name": text, "selector": pattern(`^\$(inputs|steps)\.`),
@@ -54,13 +54,13 @@ func (f *Field) schema() map[string]any {
 	one := f.schemaOfOne()
 	switch f.Form {
 	case Many:
-		one = map[string]any{"type": "array", "items": one}
+		one = map[string]any{"type": "array", "maxItems": MaxEntries, "items": one}
 	case Named:
-		one = map[string]any{"type": "object", "additionalProperties": one}
+		one = map[string]any{"type": "object", "maxProperties": MaxEntries, "additionalProperties": one}
 	case Steps:
-		one = map[string]any{"type": "array", "items": pattern(`^\$steps\.[^.]+$`)}
+		one = map[string]any{"type": "array", "maxItems": MaxEntries, "items": pattern(`^\$steps\.[^.]+$`)}
 	case Cases:
-		one = map[string]any{"type": "object", "additionalProperties": pattern(`^\$steps\.[^.]+$`)}
+		one = map[string]any{"type": "object", "maxProperties": MaxEntries, "additionalProperties": pattern(`^\$steps\.[^.]+$`)}
 	}
 	one["description"] = f.Doc
 	if !f.Required && !f.Default.IsNull() {

@@ -32,15 +32,19 @@ func aggregates(p *workflow.Params) []aggregate {
 	if !ok {
 		return nil
 	}
+	lists := make(map[string]workflow.Value, len(f.Keys))
+	for i, key := range f.Keys {
+		lists[key] = f.Values[i]
+	}
 	var all []aggregate
 	for i, in := range p.Named("data") {
-		list, _ := f.Get(in.Key)
-		items, _ := list.Items()
+		var asked [len(aggregateModes)]bool
+		items, _ := lists[in.Key].Items()
 		for _, item := range items {
 			mode, _ := item.Str()
-			a := aggregate{name: in.Key + "_" + mode, mode: mode, input: i}
-			if slices.Contains(aggregateModes[:], mode) && !slices.ContainsFunc(all, func(b aggregate) bool { return a.name == b.name && a.input == b.input }) {
-				all = append(all, a)
+			if m := slices.Index(aggregateModes[:], mode); m >= 0 && !asked[m] {
+				asked[m] = true
+				all = append(all, aggregate{name: in.Key + "_" + mode, mode: mode, input: i})
 			}
 		}
 	}
@@ -105,8 +109,12 @@ func checkModes(p *workflow.Params, names []string) error {
 	const field = "aggregation_mode"
 	v, _ := p.Const(field)
 	f, _ := v.Fields()
+	known := map[string]bool{}
+	for _, name := range names {
+		known[name] = true
+	}
 	for i, key := range f.Keys {
-		if !slices.Contains(names, key) {
+		if !known[key] {
 			return p.Fault(field+"."+key, "there is no such value in data", workflow.Suggest("names", key, names))
 		}
 		items, ok := f.Values[i].Items()

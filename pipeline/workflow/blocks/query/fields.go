@@ -3,7 +3,6 @@ package query
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"perch/pipeline/workflow"
@@ -28,9 +27,13 @@ func CompileNamed(p *workflow.Params, field string, inputs []workflow.NamedIn) (
 	if !ok {
 		return all, nil
 	}
+	named := make(map[string]int, len(inputs))
+	for i, in := range inputs {
+		named[in.Key] = i
+	}
 	for i, key := range f.Keys {
-		at := slices.IndexFunc(inputs, func(in workflow.NamedIn) bool { return in.Key == key })
-		if at < 0 {
+		at, ok := named[key]
+		if !ok {
 			return nil, p.Fault(field+"."+key, "there are operations for a value that there is not", workflow.Suggest("names", key, Names(inputs)))
 		}
 		o, err := Compile(f.Values[i])

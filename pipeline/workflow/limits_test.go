@@ -1,0 +1,119 @@
+package workflow_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"perch/pipeline/workflow"
+	"perch/pipeline/workflow/blocks"
+)
+
+// repeat joins what item says of 0 to n-1.
+func repeat(n int, item func(i int) string) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = item(i)
+	}
+	return strings.Join(all, ",")
+}
+
+// document is a specification of these lists.
+func document(inputs, steps, outputs string) string {
+	return `{"version": "1.0", "inputs": [` + inputs + `], "steps": [` + steps + `], "outputs": [` + outputs + `]}`
+}
+
+// faultsOf are those of a specification.
+func faultsOf(t *testing.T, text string) []workflow.Fault {
+	t.Helper()
+	_, err := workflow.Compile([]byte(text), workflow.NewLibrary(blocks.All(), testBlocks(), []*workflow.Manifest{forms()}), nil)
+	var s *workflow.SpecError
+	if !errors.As(err, &s) {
+		t.Fatalf("got %.300v", err)
+	}
+	return s.Faults
+}
+
+// forms is a block with a field of each form that holds several things.
+func forms() *workflow.Manifest {
+	return &workflow.Manifest{
+		Type: "test/forms@v1", Flow: true,
+		Fields: []workflow.Field{
+			{Name: "next_steps", Form: workflow.Steps}, {Name: "cases", Form: workflow.Cases},
+			{Name: "values", Form: workflow.Many, Kinds: workflow.Anything()}, {Name: "named", Form: workflow.Named, Kinds: workflow.Anything()},
+		},
+		New: func(*workflow.Params) (workflow.Block, error) { return nothing{}, nil },
+	}
+}
+
+// Names that almost fit are compared with those there are, which must not take
+// hours: a hint is made for what is said only, and looks at so many names only.
+// Without these bounds the documents here take minutes each.
+func TestManyMistakesAreFoundInNoTime(t *testing.T) {
+	const n = 5000
+	name := func(i int) string { return strings.Repeat("abcdef", 19) + fmt.Sprintf("%06d", i) } // 120 letters
+	steps := repeat(workflow.MaxSteps-10, func(i int) string {
+		return fmt.Sprintf(`{"type": "test/model@v1", "name": %q, "image": "$inputs.image"}`, name(i))
+	})
+	wrong := func(i int) string { return "z" + name(i)[1:] + "zz" }
+	gates := func(field, open, end, form string) string {
+		return "," + repeat(n/1000, func(k int) string {
+			entries := repeat(1000, func(i int) string { return fmt.Sprintf(form, wrong(1000*k+i)) })
+			return fmt.Sprintf(`{"type": "test/forms@v1", "name": "g%d", %q: %s%s%s}`, k, field, open, entries, end)
+		})
+	}
+	outputs := repeat(workflow.MaxEntries, func(i int) string {
+		return fmt.Sprintf(`{"type": "JsonField", "name": "o%d", "selector": "$steps.%s.predictions"}`, i, wrong(i))
+	})
+	inputs := image + "," + repeat(workflow.MaxEntries-10, func(i int) string { return fmt.Sprintf(`{"type": "WorkflowParameter", "name": %q}`, name(i)) })
+	for what, c := range map[string]string{
+		"next steps": document(image, steps+gates("next_steps", "[", "]", `"$steps.%s"`), ""),
+		"values":     document(image, steps+gates("values", "[", "]", `"$steps.%s.x"`), ""),
+		"outputs":    document(image, steps, outputs),
+		"inputs":     document(inputs, strings.TrimPrefix(gates("values", "[", "]", `"$inputs.%s"`), ","), ""),
+	} {
+		t.Run(what, func(t *testing.T) {
+			found := faultsOf(t, c)
+			if len(found) != 100 {
+				t.Fatalf("%d faults", len(found))
+			}
+			for _, f := range found {
+				if !strings.Contains(f.Text, "there is no ") {
+					t.Fatal(f)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsTooManyIsRefused(t *testing.T) {
+	long := strings.Repeat("n", 1001)
+	all := func(form string) string {
+		return repeat(workflow.MaxEntries+1, func(i int) string { return fmt.Sprintf(form, i) })
+	}
+	step := func(field, open, form, end string) string {
+		return document(image, fmt.Sprintf(`{"type": "test/forms@v1", "name": "f", %q: %s%s%s}`, field, open, all(form), end), "")
+	}
+	const most = " (at most 1000 are taken)"
+	for what, c := range map[string]struct{ text, want string }{
+		"inputs":      {document(all(`{"type": "WorkflowParameter", "name": "p%d"}`), "", ""), "inputs: there are 1001 inputs" + most},
+		"outputs":     {document(image, "", all(`{"name": "o%d", "selector": "$inputs.image"}`)), "outputs: there are 1001 outputs" + most},
+		"next steps":  {step("next_steps", "[", `"$steps.s%d"`, "]"), `step "f" (test/forms@v1), property "next_steps": it has 1001 entries` + most},
+		"cases":       {step("cases", "{", `"c%d": "$steps.f"`, "}"), `step "f" (test/forms@v1), property "cases": it has 1001 entries` + most},
+		"values":      {step("values", "[", `"$inputs.p%d"`, "]"), `step "f" (test/forms@v1), property "values": it has 1001 entries` + most},
+		"named":       {step("named", "{", `"n%d": "$inputs.image"`, "}"), `step "f" (test/forms@v1), property "named": it has 1001 entries` + most},
+		"kinds":       {document(`{"type": "WorkflowParameter", "name": "p", "kind": [`+all(`"k%d"`)+`]}`, "", ""), `inputs[0]: input "p" has more than 100 kinds, or one whose name is longer than 1000 bytes`},
+		"kind":        {document(`{"type": "WorkflowParameter", "name": "p", "kind": ["`+long+`"]}`, "", ""), `inputs[0]: input "p" has more than 100 kinds, or one whose name is longer than 1000 bytes`},
+		"input name":  {document(`{"type": "WorkflowParameter", "name": "`+long+`"}`, "", ""), "inputs[0]: its name is 1001 bytes long" + most},
+		"step name":   {document("", `{"type": "test/forms@v1", "name": "`+long+`"}`, ""), "steps[0]: its name is 1001 bytes long" + most},
+		"output name": {document(image, "", `{"name": "`+long+`", "selector": "$inputs.image"}`), "outputs[0]: its name is 1001 bytes long" + most},
+		"key":         {document(image, `{"type": "test/forms@v1", "name": "f", "named": {"`+long+`": "$inputs.image"}}`, ""), `step "f" (test/forms@v1), property "named": one of its keys is 1001 bytes long` + most},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if found := faultsOf(t, c.text); len(found) != 1 || found[0].String() != c.want {
+				t.Errorf("got %.300v, want %s", found, c.want)
+			}
+		})
+	}
+}
