@@ -54,7 +54,7 @@ func (g *Graph) Bind(env *Env, o Options) (_ *Engine, err error) {
 	}
 	for _, n := range g.order {
 		for _, gt := range n.gates {
-			units[n].gates = append(units[n].gates, unitGate{units[gt.by], gt.target, g.dims[n.dim].depth - g.dims[gt.by.dim].depth})
+			units[n].gates = append(units[n].gates, unitGate{units[gt.by], gt.targets, g.dims[n.dim].depth - g.dims[gt.by.dim].depth})
 		}
 		units[n].early = units[n].starter != nil && n.dim == 0 && len(n.gates) == 0 && e.rootOnly(units[n])
 	}

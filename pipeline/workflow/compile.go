@@ -51,8 +51,8 @@ type node struct {
 
 // gate is a flow control step that may keep a step from running.
 type gate struct {
-	by     *node
-	target int // which of its targets
+	by      *node
+	targets []int // which of its targets lead there: one that is allowed will do
 }
 
 // Compile checks a specification. What is wrong with it is a [*SpecError] that
@@ -130,7 +130,12 @@ func (g *Graph) linkTarget(n *node, f *Field, sel selector, target int, fs *faul
 		fs.add(n.fault(f.Name, fmt.Sprintf("%s: there is no step %q", sel.text, sel.step), g.nearStep(sel.step)))
 		return
 	}
-	to.gates = append(to.gates, gate{n, target})
+	// All targets of n are linked before those of the next step.
+	if last := len(to.gates) - 1; last >= 0 && to.gates[last].by == n {
+		to.gates[last].targets = append(to.gates[last].targets, target)
+		return
+	}
+	to.gates = append(to.gates, gate{n, []int{target}})
 	to.deps = append(to.deps, n)
 }
 

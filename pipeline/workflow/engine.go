@@ -50,9 +50,9 @@ type unit struct {
 }
 
 type unitGate struct {
-	by     *unit
-	target int
-	up     int
+	by      *unit
+	targets []int
+	up      int
 }
 
 // column holds the values of one port, by element of its dimension.
@@ -299,7 +299,7 @@ func (e *Engine) startAll(ctx context.Context, w *work, i int, u *unit) error {
 func (e *Engine) runs(u *unit, el int) bool {
 	for _, g := range u.gates {
 		at := e.ancestor(u.dim, el, g.up)
-		if !g.by.ran[at] || !g.by.allow[g.target*e.groups[g.by.dim].n+at] {
+		if n := e.groups[g.by.dim].n; !g.by.ran[at] || !g.by.allowsAny(g.targets, n, at) {
 			return false
 		}
 	}
@@ -313,6 +313,17 @@ func (e *Engine) runs(u *unit, el int) bool {
 		}
 	}
 	return true
+}
+
+// allowsAny reports whether a step of flow control has allowed one of targets
+// for element at of n.
+func (u *unit) allowsAny(targets []int, n, at int) bool {
+	for _, t := range targets {
+		if u.allow[t*n+at] {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) stepError(u *unit, err error) error {

@@ -11,7 +11,7 @@ import (
 func switchCase() *workflow.Manifest {
 	return &workflow.Manifest{
 		Type: prefix + "switch_case@v1", Aliases: []string{"SwitchCase"}, Title: "Switch Case", Group: "flow",
-		Doc: "Lets one of several steps run, chosen by a value.",
+		Doc: "Lets one of several steps run, chosen by a value. Several cases, and the default, may lead to the same step.",
 		Fields: []workflow.Field{
 			{Name: "value", Required: true, Kinds: workflow.Anything(), Literal: workflow.AnyLiteral, Doc: "the value; compared as text: True, 1, 1.0, None"},
 			{Name: "cases", Form: workflow.Cases, Doc: "value to the step that runs then"},
@@ -34,20 +34,15 @@ func newSwitchCase(p *workflow.Params) (workflow.Block, error) {
 	b := &switchBlock{value: p.In("value"), cases: p.Targets("cases"), fallback: p.Targets("default_next_steps")}
 	v, _ := p.Const("case_insensitive")
 	b.fold, _ = v.Bool()
-	steps := map[string]bool{}
 	keys := map[string]bool{}
-	for i, t := range append(append([]workflow.Target{}, b.cases...), b.fallback...) {
-		if steps[t.Step] {
-			return nil, p.Fault("cases", fmt.Sprintf("step %q is a target twice", t.Step), "each case leads to a step of its own")
-		}
-		steps[t.Step] = true
+	for _, t := range b.cases {
 		key := strings.ToLower(t.Key)
-		if i < len(b.cases) && b.fold && keys[key] {
+		if b.fold && keys[key] {
 			return nil, p.Fault("cases", fmt.Sprintf("the case %q is there twice when upper and lower case are the same", t.Key), "")
 		}
 		keys[key] = true
 	}
-	if len(steps) == 0 {
+	if len(b.cases)+len(b.fallback) == 0 {
 		return nil, p.Fault("cases", "there is no step that could run", "name one in cases or default_next_steps")
 	}
 	return b, nil
