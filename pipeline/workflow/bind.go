@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -30,6 +31,7 @@ func (g *Graph) Bind(env *Env, o Options) (_ *Engine, err error) {
 	fs := &faults{}
 	e := &Engine{graph: g, env: env.withDefaults(), opts: o, groups: make([]group, len(g.dims)), main: g.main, ids: newIDs(), number: 0}
 	e.groups[0] = group{n: 1, parent: []int{0}}
+	e.image = g.imageName(o)
 	e.cols = make([]column, g.cols)
 	g.checkImageInput(o, fs)
 	g.checkParameters(o, fs)
@@ -71,13 +73,27 @@ func (e *Engine) rootOnly(u *unit) bool {
 // isRoot reports whether a column is an input's: they come first.
 func (g *Graph) isRoot(col int) bool { return col >= 0 && col < len(g.rootOf) }
 
-func (g *Graph) checkImageInput(o Options, fs *faults) {
+// imageInputs are the names of the inputs that take a picture.
+func (g *Graph) imageInputs() []string {
 	var names []string
 	for _, in := range g.doc.inputs {
 		if in.class == imageInput {
 			names = append(names, in.name)
 		}
 	}
+	return names
+}
+
+// imageName is what the frame is called: as the input that it is given to.
+func (g *Graph) imageName(o Options) string {
+	if names := g.imageInputs(); len(names) == 1 {
+		return names[0]
+	}
+	return cmp.Or(o.ImageInput, "image")
+}
+
+func (g *Graph) checkImageInput(o Options, fs *faults) {
+	names := g.imageInputs()
 	switch {
 	case o.ImageInput == "" && len(names) > 1:
 		fs.add(Fault{Property: "inputs", Text: fmt.Sprintf("the workflow takes %d images (%v) and there is one camera", len(names), names), Hint: "name the one that frames are given to"})
@@ -203,6 +219,9 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 		e.cols[port.col] = column{dim: port.dim, users: port.users}
 	}
 	e.units = append(e.units, u)
+	if n.m.Delta > 0 {
+		e.groups[n.outDim].maker = u
+	}
 	if len(fs.list) > 0 {
 		return u, nil
 	}

@@ -80,10 +80,15 @@ func (c *Call) Value(in In) Value {
 	return c.e.cols[s.col].values[c.e.ancestor(c.n.dim, c.elem, s.up)]
 }
 
-// gathered lists the elements below the one at hand.
+// gathered lists the elements below the one at hand; null if the step that
+// makes them did not run.
 func (c *Call) gathered(s *source) Value {
 	col := &c.e.cols[s.col]
-	parents := c.e.groups[col.dim].parent
+	g := &c.e.groups[col.dim]
+	if !g.made(c.elem) {
+		return Value{}
+	}
+	parents := g.parent
 	var items []Value
 	for i, v := range col.values {
 		if parents[i] == c.elem {

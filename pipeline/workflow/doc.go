@@ -12,7 +12,7 @@
 // once per element of the deepest of its inputs; shallower inputs are the same
 // for each. A step runs only if no flow control has ended its branch and none
 // of its inputs from other steps is null (unless its block accepts that);
-// otherwise its outputs are null.
+// otherwise its outputs are null, and so is a list that it would have made.
 //
 // Blocks live in package blocks below, and, where they join another package to
 // the language (models, tracking, drawing, sinks), with the program.

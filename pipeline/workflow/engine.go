@@ -21,6 +21,7 @@ type Engine struct {
 	cols   []column
 	groups []group
 	main   int
+	image  string // name of the frame
 	ids    ids
 	stream pipeline.StreamInfo
 	number int64
@@ -66,7 +67,12 @@ type column struct {
 type group struct {
 	n      int
 	parent []int // each element's element in the dimension above
+	maker  *unit // nil for the frame
 }
+
+// made reports whether the list below element i of the dimension above was made:
+// one that was not is null, and not empty.
+func (g *group) made(i int) bool { return i < len(g.maker.ran) && g.maker.ran[i] }
 
 // work is one frame on its way.
 type work struct {
@@ -153,10 +159,7 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 	if w.frame.FromFile {
 		w.frame.Number = int64(w.info.Seq) // its time is Number / FPS, whichever frames were left out
 	}
-	name := e.opts.ImageInput
-	if name == "" {
-		name = "image"
-	}
+	name := e.image
 	width, height := w.info.Width, w.info.Height
 	w.image = Image{Picture: f.Picture(), View: true, Origin: Origin{
 		Name: name, Root: name, Width: width, Height: height, RootWidth: width, RootHeight: height,
@@ -308,7 +311,13 @@ func (e *Engine) runs(u *unit, el int) bool {
 	}
 	for i := range u.ins {
 		s := &u.ins[i]
-		if s.col >= 0 && !s.gather && e.cols[s.col].values[e.ancestor(u.dim, el, s.up)].IsNull() {
+		switch {
+		case s.col < 0:
+		case s.gather:
+			if !e.groups[e.cols[s.col].dim].made(el) {
+				return false
+			}
+		case e.cols[s.col].values[e.ancestor(u.dim, el, s.up)].IsNull():
 			return false
 		}
 	}

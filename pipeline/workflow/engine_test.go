@@ -70,14 +70,62 @@ func TestABranchThatEndedLeavesNull(t *testing.T) {
 	h := harness(t, doc([]string{"next=$steps.after.value", "both=$steps.both.value", "last=$steps.last.value"}, steps...), workflow.Options{},
 		workflowtest.Values(workflow.IntOf(1), workflow.IntOf(2), workflow.IntOf(3), workflow.Value{}))
 	for i, want := range []string{
-		`[] null null`, // 1: no gate opens; gate4 itself is behind a gate
-		`[0,1] null 2`, // 2
-		`[0,1] 3 3`,    // 3
-		`[] null null`, // null stops what reads it
+		`null null null`, // 1: no gate opens; gate4 itself is behind a gate
+		`[0,1] null 2`,   // 2
+		`[0,1] 3 3`,      // 3
+		`null null null`, // null stops what reads it
 	} {
 		h.Blank()
 		if got := h.JSON("next") + " " + h.JSON("both") + " " + h.JSON("last"); got != want {
 			t.Errorf("frame %d: %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// Nothing found is an empty list, and a step that did not look leaves null.
+func TestAListThatWasNotMadeIsNull(t *testing.T) {
+	steps := []string{
+		`{"type": "test/value@v1", "name": "v"}`,
+		`{"type": "test/pass@v1", "name": "gate", "value": "$steps.v.value", "above": -1, "next_steps": ["$steps.crops"]}`,
+		`{"type": "test/cropper@v1", "name": "crops", "image": "$inputs.image", "n": "$steps.v.value"}`,
+		`{"type": "test/gather@v1", "name": "list", "data": "$steps.crops.index"}`,
+		`{"type": "test/or_empty@v1", "name": "after", "value": "$steps.list.list"}`,
+		`{"type": "test/cropper@v1", "name": "outer", "image": "$inputs.image", "n": 3}`,
+		`{"type": "test/pass@v1", "name": "some", "value": "$steps.outer.index", "above": 0, "next_steps": ["$steps.inner"]}`,
+		`{"type": "test/cropper@v1", "name": "inner", "image": "$steps.outer.crops", "n": "$steps.v.value"}`,
+		`{"type": "test/gather@v1", "name": "inners", "data": "$steps.inner.index"}`,
+	}
+	h := harness(t, doc([]string{"crops=$steps.crops.index", "list=$steps.list.list", "after=$steps.after.value", "inner=$steps.inner.index", "inners=$steps.inners.list"}, steps...), workflow.Options{},
+		workflowtest.Values(workflow.IntOf(-1), workflow.IntOf(0), workflow.IntOf(2), workflow.IntOf(-1)))
+	if got := h.Value("crops"); !got.IsNull() {
+		t.Errorf("before the first frame: %s", got.Describe())
+	}
+	for i, want := range []string{
+		`null null "empty" [null,[],[]] [null,[],[]]`,
+		`[] [] [] [null,[],[]] [null,[],[]]`,
+		`[0,1] [0,1] [0,1] [null,[10,11],[20,21]] [null,[10,11],[20,21]]`,
+		`null null "empty" [null,[],[]] [null,[],[]]`,
+	} {
+		h.Blank()
+		var got []string
+		for _, name := range []string{"crops", "list", "after", "inner", "inners"} {
+			got = append(got, h.JSON(name))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("frame %d: %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// What was found belongs to the image input of the document, whatever its name.
+func TestTheFrameIsCalledAsItsInput(t *testing.T) {
+	text := strings.ReplaceAll(doc([]string{"p=$steps.d.predictions"}, `{"type": "test/detections@v1", "name": "d", "image": "$inputs.image"}`), `"name": "image"`, `"name": "camera_picture"`)
+	text = strings.ReplaceAll(text, "$inputs.image", "$inputs.camera_picture")
+	for _, o := range []workflow.Options{{}, {ImageInput: "camera_picture"}} {
+		h := harness(t, text, o, workflowtest.Detections([]workflow.Detection{workflowtest.Det(1, 2, 3, 4, 5, "cat", 0.5, 7)}))
+		h.Blank()
+		if got := h.JSON("p"); !strings.Contains(got, `"parent_id":"camera_picture"`) {
+			t.Errorf("with %q: %s", o.ImageInput, got)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (nothing) Run(*workflow.Call) error { return nil }
 func cropper() *workflow.Manifest {
 	return &workflow.Manifest{
 		Type:   "test/cropper@v1",
-		Fields: []workflow.Field{{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}}, {Name: "n", Literal: workflow.IntegerLiteral, Kinds: workflow.Numbers(), Default: workflow.IntOf(2)}},
+		Fields: []workflow.Field{{Name: "image", Required: true, Kinds: []workflow.Kind{workflow.ImageKind}}, {Name: "n", Literal: workflow.IntegerLiteral, Kinds: workflow.Anything(), Default: workflow.IntOf(2)}},
 		Outputs: []workflow.Output{
 			{Name: "crops", Kinds: []workflow.Kind{workflow.ImageKind}}, {Name: "index", Kinds: []workflow.Kind{workflow.IntegerKind}},
 		},

@@ -63,7 +63,7 @@ func (o *outputs) Len() int { return len(o.list) }
 func (o *outputs) Name(i int) string { return o.list[i].name }
 
 // Value returns output i: null if its step did not run, nested lists below a
-// step that makes lists.
+// step that makes lists, with null for a list that was not made.
 func (o *outputs) Value(i int) Value {
 	p := &o.list[i]
 	switch {
@@ -96,15 +96,17 @@ func (o *outputs) column(col int) Value {
 // nest folds the values of a dimension into lists until one is left.
 func (o *outputs) nest(values []Value, d int) Value {
 	for d > 0 {
-		parent := o.e.graph.dims[d].parent
+		parent, g := o.e.graph.dims[d].parent, &o.e.groups[d]
 		lists := make([][]Value, o.e.groups[parent].n)
 		for i, v := range values {
-			at := o.e.groups[d].parent[i]
+			at := g.parent[i]
 			lists[at] = append(lists[at], v)
 		}
-		values = values[:0:0]
-		for _, l := range lists {
-			values = append(values, ListOf(l))
+		values = make([]Value, len(lists))
+		for i, l := range lists {
+			if g.made(i) {
+				values[i] = ListOf(l)
+			}
 		}
 		d = parent
 	}
