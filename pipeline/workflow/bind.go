@@ -216,7 +216,7 @@ func (e *Engine) build(n *node, fs *faults) (*unit, error) {
 	u := &unit{m: n.m, name: n.name, ins: p.ins, dim: n.dim, outDim: n.outDim, targets: len(p.targets)}
 	for _, port := range n.ports {
 		u.outs = append(u.outs, port.col)
-		e.cols[port.col] = column{dim: port.dim, users: port.users}
+		e.cols[port.col] = column{dim: port.dim, maker: u, users: port.users}
 	}
 	e.units = append(e.units, u)
 	if n.m.Delta > 0 {

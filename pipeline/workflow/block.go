@@ -169,18 +169,25 @@ func (c *Call) Set(output int, v Value) {
 		panic(fmt.Sprintf("block %s sets an output of which it makes a list", c.n.m.Type))
 	}
 	col.values[c.elem] = v
+	c.work.made += v.weight()
 }
 
 // Add adds an element to the list that the step makes ([Manifest.Delta] 1),
-// with a value for each output.
-func (c *Call) Add(values ...Value) {
+// with a value for each output. It fails if the frame gets too large, which ends
+// the step.
+func (c *Call) Add(values ...Value) error {
 	g := &c.e.groups[c.n.outDim]
+	if g.n == maxElements {
+		return fmt.Errorf("it makes more than %d crops of one frame: make fewer or larger ones", maxElements)
+	}
 	g.parent = append(g.parent, c.elem)
 	g.n++
 	for i, out := range c.n.outs {
 		col := &c.e.cols[out]
 		col.values = append(col.values, values[i])
+		c.work.made += valueBytes + values[i].weight()
 	}
+	return c.work.charge(0)
 }
 
 // Allow lets a target of flow control run for this element. A target that is
@@ -239,18 +246,22 @@ func (c *Call) NewImage(o Origin, width, height int, like pipeline.Picture) *Ima
 		img.Picture = pipeline.NewPicture(width, height)
 	}
 	img.Picture.FullRange, img.Picture.Matrix = like.FullRange, like.Matrix
-	img.Origin, img.View = o, false
+	img.Origin, img.View, img.maker = o, false, c.n
+	c.work.made += pictureBytes(img.Picture)
 	return img
 }
 
 // Canvas returns an input image that may be drawn on: the image itself if no
-// other step and no output sees it, else a copy.
+// other step and no output sees it, else a copy. It takes two things for nobody
+// to see it: only this step reads the port, and the port's own step made the
+// image. One that was handed on or kept is also where it came from.
 func (c *Call) Canvas(in In) (*Image, error) {
 	img, err := c.Image(in)
 	if err != nil {
 		return nil, err
 	}
-	if c.n.ins[in.i].owned && !img.View {
+	if s := &c.n.ins[in.i]; s.owned && !img.View && img.maker == c.e.cols[s.col].maker {
+		img.maker = c.n
 		return img, nil
 	}
 	out := c.n.arena.images.next()
@@ -258,7 +269,8 @@ func (c *Call) Canvas(in In) (*Image, error) {
 		out.Picture = pipeline.Picture{}
 	}
 	out.Picture = pipeline.CopyPicture(out.Picture, img.Picture, 1)
-	out.Origin, out.View = img.Origin, false
+	out.Origin, out.View, out.maker = img.Origin, false, c.n
+	c.work.made += pictureBytes(out.Picture)
 	return out, nil
 }
 

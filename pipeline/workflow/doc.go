@@ -14,6 +14,9 @@
 // of its inputs from other steps is null (unless its block accepts that);
 // otherwise its outputs are null, and so is a list that it would have made.
 //
+// Everything is bounded: how much a document may hold, how much is said of what
+// is wrong with it, and how many crops and bytes are made of one frame.
+//
 // Blocks live in package blocks below, and, where they join another package to
 // the language (models, tracking, drawing, sinks), with the program.
 package workflow

@@ -59,7 +59,8 @@ type unitGate struct {
 // column holds the values of one port, by element of its dimension.
 type column struct {
 	dim    int
-	users  int // steps and outputs that read it
+	maker  *unit // nil for an input
+	users  int   // steps and outputs that read it
 	values []Value
 }
 
@@ -73,20 +74,6 @@ type group struct {
 // made reports whether the list below element i of the dimension above was made:
 // one that was not is null, and not empty.
 func (g *group) made(i int) bool { return i < len(g.maker.ran) && g.maker.ran[i] }
-
-// work is one frame on its way.
-type work struct {
-	e          *Engine
-	src        pipeline.Frame
-	info       pipeline.FrameInfo
-	frame      Frame
-	image      Image
-	pendings   [][]Pending // by unit, by element; nil where nothing was started
-	events     []pipeline.Event
-	deliveries []pipeline.Delivery
-	took       [pipeline.NumStages]time.Duration
-	call       Call
-}
 
 // About implements [pipeline.Engine]. Each model is named once, with the
 // provider that it runs on now.
@@ -135,36 +122,6 @@ func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, er
 		w.hold(i, 0, p)
 	}
 	return w, nil
-}
-
-func (e *Engine) newWork(f pipeline.Frame) *work {
-	var w *work
-	if n := len(e.free); n > 0 {
-		w, e.free = e.free[n-1], e.free[:n-1]
-	} else {
-		w = &work{e: e, pendings: make([][]Pending, len(e.units))}
-	}
-	w.src, w.info = f, f.Info()
-	w.events, w.deliveries, w.took = nil, nil, [pipeline.NumStages]time.Duration{}
-	e.number++
-	e.rate.see(w.info.PTS, e.stream.MaxFPS)
-	fps := e.opts.FPS
-	if fps <= 0 || !e.stream.Live && e.stream.FPS > 0 {
-		fps = e.stream.FPS // a file knows better than who declared a rate
-	}
-	w.frame = Frame{
-		Video: "default_source", Number: e.number, Count: e.number, Time: w.info.Wall, PTS: w.info.PTS, FPS: fps,
-		Rate: pipeline.StreamInfo{FPS: fps, MaxFPS: e.stream.MaxFPS}.Rate(), MeasuredFPS: e.rate.fps(), FromFile: !e.stream.Live,
-	}
-	if w.frame.FromFile {
-		w.frame.Number = int64(w.info.Seq) // its time is Number / FPS, whichever frames were left out
-	}
-	name := e.image
-	width, height := w.info.Width, w.info.Height
-	w.image = Image{Picture: f.Picture(), View: true, Origin: Origin{
-		Name: name, Root: name, Width: width, Height: height, RootWidth: width, RootHeight: height,
-	}}
-	return w
 }
 
 // setRoots puts the frame into the columns of the inputs.
@@ -241,6 +198,9 @@ func (e *Engine) runUnit(ctx context.Context, w *work, i int, u *unit) error {
 	start := time.Now()
 	n := e.groups[u.dim].n
 	u.arena.reset()
+	if err := w.charge(n * (valueBytes*len(u.outs) + u.targets)); err != nil {
+		return e.stepError(u, err)
+	}
 	u.ran = grow(u.ran, n)
 	u.allow = grow(u.allow, u.targets*n)
 	for _, out := range u.outs {
@@ -260,7 +220,11 @@ func (e *Engine) runUnit(ctx context.Context, w *work, i int, u *unit) error {
 			continue
 		}
 		w.call = Call{ctx: ctx, e: e, n: u, work: w, elem: el, pending: w.take(i, el)}
-		if err := u.block.Run(&w.call); err != nil {
+		err := u.block.Run(&w.call)
+		if err == nil {
+			err = w.charge(0)
+		}
+		if err != nil {
 			return e.stepError(u, err)
 		}
 		u.ran[el] = true
@@ -360,37 +324,4 @@ func (e *Engine) appendMain(dst []pipeline.Detection) []pipeline.Detection {
 		}
 	}
 	return dst
-}
-
-func (w *work) started(unit, el int) bool {
-	return el < len(w.pendings[unit]) && w.pendings[unit][el] != nil
-}
-
-func (w *work) hold(unit, el int, p Pending) {
-	for len(w.pendings[unit]) <= el {
-		w.pendings[unit] = append(w.pendings[unit], nil)
-	}
-	w.pendings[unit][el] = p
-}
-
-// take hands a piece of work over to the one who ends it.
-func (w *work) take(unit, el int) (p Pending) {
-	if w.started(unit, el) {
-		p, w.pendings[unit][el] = w.pendings[unit][el], nil
-	}
-	return p
-}
-
-// discard gives up what was not run and makes w ready for another frame.
-func (w *work) discard() {
-	for i := range w.pendings {
-		for el := range w.pendings[i] {
-			if p := w.take(i, el); p != nil {
-				p.Abandon()
-			}
-		}
-		w.pendings[i] = w.pendings[i][:0]
-	}
-	w.src = nil
-	w.e.free = append(w.e.free, w)
 }

@@ -344,6 +344,37 @@ func (b painterBlock) Run(c *workflow.Call) error {
 	return nil
 }
 
+// Drawing upon drawing copies the frame once.
+func TestAChainOfDrawingsSharesACanvas(t *testing.T) {
+	var drawn []*byte
+	m := painter()
+	m.New = func(p *workflow.Params) (workflow.Block, error) {
+		return watched{painterBlock{p.In("image")}, &drawn}, nil
+	}
+	h := harness(t, doc([]string{"c=$steps.c.image"}, `{"type": "test/painter@v1", "name": "a", "image": "$inputs.image"}`,
+		`{"type": "test/painter@v1", "name": "b", "image": "$steps.a.image"}`, `{"type": "test/painter@v1", "name": "c", "image": "$steps.b.image"}`), workflow.Options{}, m)
+	h.Blank()
+	if len(drawn) != 3 || drawn[0] != drawn[1] || drawn[1] != drawn[2] {
+		t.Errorf("drawn on %p", drawn)
+	}
+}
+
+// watched notes what its painter drew on.
+type watched struct {
+	painterBlock
+	drawn *[]*byte
+}
+
+func (b watched) Run(c *workflow.Call) error {
+	img, err := c.Canvas(b.image)
+	if err != nil {
+		return err
+	}
+	*b.drawn = append(*b.drawn, &img.Picture.Planes[0][0])
+	c.Set(0, workflow.ImageOf(img))
+	return nil
+}
+
 func TestNobodySeesAnothersDrawing(t *testing.T) {
 	h := harness(t, doc([]string{"in=$inputs.image", "a=$steps.a.image", "b=$steps.b.image", "d=$steps.d.image"},
 		`{"type": "test/painter@v1", "name": "a", "image": "$inputs.image"}`,
@@ -361,6 +392,42 @@ func TestNobodySeesAnothersDrawing(t *testing.T) {
 			}
 			pics[name] = img.Picture
 		}
+	}
+}
+
+// An image that a step hands on, or keeps, is also where it came from, so nobody
+// may draw on it, even where only one step reads what was handed on.
+func TestADrawingStaysOffWhatWasHandedOn(t *testing.T) {
+	steps := []string{
+		`{"type": "test/value@v1", "name": "v"}`,
+		`{"type": "test/painter@v1", "name": "from", "image": "$inputs.image"}`,
+	}
+	for what, by := range map[string]string{
+		"first_non_empty":     `{"type": "FirstNonEmptyOrDefault", "name": "on", "data": ["$steps.from.image"]}`,
+		"property_definition": `{"type": "PropertyDefinition", "name": "on", "data": "$steps.from.image", "operations": []}`,
+		"expression":          `{"type": "Expression", "name": "on", "data": {"x": "$steps.from.image"}, "switch": {"type": "CasesDefinition", "cases": [], "default": {"type": "DynamicCaseResult", "parameter_name": "x"}}}`,
+		"perspective":         `{"type": "PerspectiveCorrection", "name": "on", "images": "$steps.from.image", "perspective_polygons": [[0, 0], [20, 0], [20, 20], [0, 20]]}`,
+		"cache_set":           `{"type": "roboflow_core/cache_set@v1", "name": "on", "image": "$inputs.image", "key": "k", "value": "$steps.from.image"}`,
+		"cache_get": `{"type": "test/pass@v1", "name": "once", "value": "$steps.v.value", "next_steps": ["$steps.set"]},
+			{"type": "roboflow_core/cache_set@v1", "name": "set", "image": "$inputs.image", "key": "k", "value": "$steps.from.image"},
+			{"type": "roboflow_core/cache_get@v1", "name": "on", "image": "$inputs.image", "key": "k"}`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			port := map[string]string{"perspective": "warped_image"}[what]
+			if port == "" {
+				port = "output"
+			}
+			h := harness(t, doc([]string{"from=$steps.from.image", "drawn=$steps.drawn.image"}, append(steps, by, `{"type": "test/painter@v1", "name": "drawn", "image": "$steps.on.`+port+`"}`)...),
+				workflow.Options{}, painter(), workflowtest.Values(workflow.IntOf(1), workflow.IntOf(0)))
+			for frame := range 3 {
+				h.Frame(workflowtest.Picture(64, 48, 100))
+				for name, want := range map[string]byte{"from": 101, "drawn": 102} {
+					if img, ok := h.Value(name).Image(); !ok || img.Picture.Planes[0][0] != want {
+						t.Errorf("frame %d: first pixel of %s is %d, want %d", frame, name, img.Picture.Planes[0][0], want)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -29,6 +29,8 @@ type Image struct {
 	Origin  Origin
 	// View is true if Picture shares its memory with another image.
 	View bool
+
+	maker *unit // the step that made it or drew on it last; nil for a frame and for what is kept
 }
 
 // A Frame is what is known of the frame that is being processed.

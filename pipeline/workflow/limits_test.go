@@ -8,6 +8,7 @@ import (
 
 	"perch/pipeline/workflow"
 	"perch/pipeline/workflow/blocks"
+	"perch/pipeline/workflow/workflowtest"
 )
 
 // repeat joins what item says of 0 to n-1.
@@ -113,6 +114,39 @@ func TestWhatIsTooManyIsRefused(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			if found := faultsOf(t, c.text); len(found) != 1 || found[0].String() != c.want {
 				t.Errorf("got %.300v, want %s", found, c.want)
+			}
+		})
+	}
+}
+
+// What is made of one frame is bounded in number and in bytes, and the frame
+// after it is another one.
+func TestWhatIsMadeOfAFrameIsBounded(t *testing.T) {
+	cut := func(name, image string, n int) string {
+		return fmt.Sprintf(`{"type": "test/cropper@v1", "name": %q, "image": %q, "n": %d}`, name, image, n)
+	}
+	// 508 times a text that is held once, but counted each time.
+	const texts = `{"type": "FirstNonEmptyOrDefault", "name": "texts", "data": ["$inputs.text", "$steps.a.index"]}`
+	text := map[string]workflow.Value{"text": workflow.StringOf(strings.Repeat("x", 1<<20))}
+	for what, c := range map[string]struct {
+		steps []string
+		want  string
+	}{
+		"as many as there may be": {[]string{cut("a", "$inputs.image", 100), cut("b", "$steps.a.crops", 100)}, ""},
+		"slices of slices": {[]string{`{"type": "roboflow_core/image_slicer@v1", "name": "a", "image": "$inputs.image", "slice_width": 40, "slice_height": 40}`,
+			`{"type": "roboflow_core/image_slicer@v1", "name": "b", "image": "$steps.a.slices", "slice_width": 1, "slice_height": 1}`}, `step "b" (roboflow_core/image_slicer@v1): it makes more than 10000 crops of one frame`},
+		"crops of crops":     {[]string{cut("a", "$inputs.image", 101), cut("b", "$steps.a.crops", 100)}, `step "b" (test/cropper@v1): it makes more than 10000 crops of one frame`},
+		"less than too much": {[]string{cut("a", "$inputs.image", 508), texts}, ""},
+		"too many texts":     {[]string{cut("a", "$inputs.image", 513), texts}, `step "texts" (roboflow_core/first_non_empty_or_default@v1): images and values of one frame take more than 512 MB`},
+		"a picture too many": {[]string{cut("a", "$inputs.image", 508), texts, `{"type": "test/painter@v1", "name": "draw", "image": "$inputs.image"}`}, `step "draw" (test/painter@v1): images and values`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := harness(t, document(image+`, {"type": "WorkflowParameter", "name": "text"}`, strings.Join(c.steps, ","), ""), workflow.Options{Parameters: text}, painter())
+			for range 2 {
+				_, err := h.Try(workflowtest.Picture(2560, 1440, 9))
+				if err == nil != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v, want %q", err, c.want)
+				}
 			}
 		})
 	}

@@ -61,7 +61,9 @@ func (b *cropBlock) Run(c *workflow.Call) error {
 	}
 	n, err := c.Int(b.n)
 	for i := range n {
-		c.Add(workflow.ImageOf(img), workflow.IntOf(int64(10*c.Index()+i)))
+		if err := c.Add(workflow.ImageOf(img), workflow.IntOf(int64(10*c.Index()+i))); err != nil {
+			return err
+		}
 	}
 	return err
 }

@@ -63,7 +63,9 @@ func (b *dynamicCropBlock) Run(c *workflow.Call) error {
 		it := &d.Items[i]
 		r := rectOf(it.Box).clip(img.Picture.Width, img.Picture.Height)
 		if r.empty() {
-			c.Add(workflow.Value{}, workflow.Value{})
+			if err := c.Add(workflow.Value{}, workflow.Value{}); err != nil {
+				return err
+			}
 			continue
 		}
 		cut := crop(c, img, r, it.ID.String())
@@ -74,7 +76,9 @@ func (b *dynamicCropBlock) Run(c *workflow.Call) error {
 		if m := own.Items[0].Mask; m != nil && opacity > 0 {
 			cover(cut.Picture, m, colour, opacity)
 		}
-		c.Add(workflow.ImageOf(cut), workflow.DetectionsOf(own))
+		if err := c.Add(workflow.ImageOf(cut), workflow.DetectionsOf(own)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

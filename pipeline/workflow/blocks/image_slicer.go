@@ -63,7 +63,9 @@ func (b *slicerBlock) Run(c *workflow.Call) error {
 	for y := 0; y < pic.Height; y += dy {
 		for x := 0; x < pic.Width; x += dx {
 			r := rect{x, y, x + w, y + h}.clip(pic.Width, pic.Height)
-			c.Add(workflow.ImageOf(crop(c, img, r, fmt.Sprintf("%s.%d.%d", b.name, c.Index(), n))))
+			if err := c.Add(workflow.ImageOf(crop(c, img, r, fmt.Sprintf("%s.%d.%d", b.name, c.Index(), n)))); err != nil {
+				return err
+			}
 			n++
 		}
 	}

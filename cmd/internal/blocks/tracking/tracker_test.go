@@ -265,7 +265,9 @@ func (b *twice) Run(c *workflow.Call) error {
 		return err
 	}
 	for range 2 {
-		c.Add(workflow.DetectionsOf(c.NewDetections(img.Origin)), workflow.ImageOf(img))
+		if err := c.Add(workflow.DetectionsOf(c.NewDetections(img.Origin)), workflow.ImageOf(img)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -306,7 +306,9 @@ func (b splitBlock) Run(c *workflow.Call) error {
 	for i := range d.Items {
 		each := c.NewDetections(d.Origin)
 		each.Items = append(each.Items, d.Items[i])
-		c.Add(workflow.DetectionsOf(each))
+		if err := c.Add(workflow.DetectionsOf(each)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
