@@ -184,7 +184,12 @@ func newWorkflowCheck(g *globals) *cobra.Command {
 				if whole := w.graph.WholeFrames(); len(whole) > 0 {
 					pictures = "whole frames, for " + strings.Join(whole, ", ")
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "The workflow is good. Outputs: %s\nPictures: %s\n", names, pictures)
+				if _, err = fmt.Fprintf(cmd.OutOrStdout(), "The workflow is good. Outputs: %s\nPictures: %s\n", names, pictures); err != nil {
+					return err
+				}
+				if missing := w.graph.MissingParameters(w.params); len(missing) > 0 {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "Parameters it needs, which a run must give: %s\n", strings.Join(missing, ", "))
+				}
 				return err
 			})
 		},

@@ -164,6 +164,30 @@ func TestWorkflowShow(t *testing.T) {
 	}
 }
 
+// What is checked is the workflow: parameters may come later, and are named.
+func TestWorkflowCheckNamesWhatARunMustGive(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "")
+	file := write(t, filepath.Join(s.dir, "line.json"), `{"version": "1.0",
+	"inputs": [{"type": "WorkflowImage", "name": "image"}, {"type": "WorkflowParameter", "name": "line"}, {"type": "WorkflowParameter", "name": "colour"},
+		{"type": "WorkflowParameter", "name": "unread"}, {"type": "WorkflowParameter", "name": "in", "default_value": 0}],
+	"steps": [{"type": "roboflow_core/line_counter_visualization@v1", "name": "draw", "image": "$inputs.image", "zone": "$inputs.line", "color": "$inputs.colour", "count_in": "$inputs.in"}],
+	"outputs": [{"type": "JsonField", "name": "drawn", "selector": "$steps.draw.image"}]}`)
+	const good = "The workflow is good. Outputs: drawn\nPictures: whole frames, for step \"draw\"\n"
+	for _, c := range []struct {
+		params []string
+		want   string
+	}{
+		{nil, good + "Parameters it needs, which a run must give: line, colour\n"},
+		{[]string{"--param", "line=[[0, 1], [2, 3]]"}, good + "Parameters it needs, which a run must give: colour\n"},
+		{[]string{"--param", "line=[[0, 1], [2, 3]]", "--param", "colour=red"}, good},
+	} {
+		if out := s.perch(t, append([]string{"workflow", "check", "--config", s.conf, file}, c.params...)...); out != c.want {
+			t.Errorf("%v: %s", c.params, out)
+		}
+	}
+}
+
 func mustAbs(t *testing.T, path string) string {
 	t.Helper()
 	abs, err := filepath.Abs(path)
