@@ -151,3 +151,13 @@ func TestWhatIsMadeOfAFrameIsBounded(t *testing.T) {
 		})
 	}
 }
+
+func TestAHintNamesADozenInShort(t *testing.T) {
+	var keys []string
+	for range 20 {
+		keys = append(keys, strings.Repeat("k", 1<<16))
+	}
+	if got := workflow.Suggest("keys", "q", keys); len(got) > 2000 || !strings.HasSuffix(got, ", …") || strings.Count(got, ", ") != 12 {
+		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}

@@ -91,10 +91,15 @@ func didYouMean(what, near string, all []string) string {
 		return fmt.Sprintf("did you mean %q?", near)
 	case len(all) == 0:
 		return "there are no " + what
-	case len(all) > 12:
-		all = append(slices.Clone(all[:12]), "…")
 	}
-	return "the " + what + " are " + strings.Join(all, ", ")
+	var some []string
+	for _, name := range all[:min(len(all), 12)] {
+		some = append(some, shorten(name, 100))
+	}
+	if len(all) > len(some) {
+		some = append(some, "…")
+	}
+	return "the " + what + " are " + strings.Join(some, ", ")
 }
 
 // sort puts the steps into an order in which each comes after what it needs,

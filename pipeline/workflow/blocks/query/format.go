@@ -16,7 +16,7 @@ import (
 // g and %. Attributes, indexes, conversions and places inside a spec are not
 // known.
 func ParseFormat(text string, names ...string) (*Template, error) {
-	t := &Template{names: len(names)}
+	t := newTemplate(names)
 	var lit []byte
 	for i := 0; i < len(text); i++ {
 		c := text[i]

@@ -2,7 +2,6 @@ package query
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"perch/pipeline/workflow"
@@ -12,6 +11,16 @@ import (
 type Template struct {
 	parts []part
 	names int
+	used  []bool // which of the names have a place
+	index map[string]int
+}
+
+func newTemplate(names []string) *Template {
+	t := &Template{names: len(names), used: make([]bool, len(names)), index: make(map[string]int, len(names))}
+	for i, name := range names {
+		t.index[name] = i
+	}
+	return t
 }
 
 // part is text, followed by the value of a name.
@@ -25,7 +34,7 @@ type part struct {
 // those that there are. It serves the blocks that write on pictures and send
 // messages.
 func ParseTemplate(text string, names ...string) (*Template, error) {
-	t := &Template{names: len(names)}
+	t := newTemplate(names)
 	from := 0
 	for {
 		open := strings.Index(text[from:], "{{")
@@ -64,18 +73,16 @@ func cut(s string) string {
 }
 
 func (t *Template) add(text, name string, s spec, names []string) error {
-	i := slices.Index(names, name)
-	if i < 0 {
+	i, ok := t.index[name]
+	if !ok {
 		return &Error{Text: fmt.Sprintf("there is no value %q for the text", cut(name)), Hint: workflow.Suggest("names", name, names)}
 	}
-	t.parts = append(t.parts, part{text, i, s})
+	t.parts, t.used[i] = append(t.parts, part{text, i, s}), true
 	return nil
 }
 
 // Uses reports whether the text has a place for name i.
-func (t *Template) Uses(i int) bool {
-	return slices.ContainsFunc(t.parts, func(p part) bool { return p.name == i })
-}
+func (t *Template) Uses(i int) bool { return t.used[i] }
 
 // Append appends the text with the values of the names put in, in the order of
 // the names. It fails beyond a million bytes.
