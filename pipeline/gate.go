@@ -6,12 +6,12 @@ import "context"
 // every gate lets it. The source waits meanwhile, or its frames are replaced,
 // as the run's pace has it.
 type Gate interface {
-	// Open reports whether a frame may be begun while flight others have been
-	// begun and not been shown yet. It does not wait.
-	Open(flight int) bool
-	// Await waits until Open(0), or until ctx is done. It is called only when
-	// a frame waits to be begun and none is in flight.
-	Await(ctx context.Context)
+	// MayBegin reports whether a frame may be begun while flight others have
+	// been begun and not been shown yet. It does not wait.
+	MayBegin(flight int) bool
+	// AwaitBegin waits until MayBegin(0), or until ctx is done. It is called
+	// only when a frame waits to be begun and none is in flight.
+	AwaitBegin(ctx context.Context)
 }
 
 // next takes a frame from the lane without waiting. When there is one that may
@@ -21,7 +21,7 @@ func (r *Run) next(l *lane, flight int) (a arrived, ok bool, held Gate) {
 		return arrived{}, false, nil
 	}
 	for _, v := range r.Viewers {
-		if g, is := v.(Gate); is && !g.Open(flight) {
+		if g, is := v.(Gate); is && !g.MayBegin(flight) {
 			return arrived{}, false, g
 		}
 	}

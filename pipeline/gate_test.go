@@ -20,9 +20,9 @@ type turnstile struct {
 }
 
 func (s *turnstile) Show(pipeline.Frame, *pipeline.Result) error { s.shown++; return nil }
-func (s *turnstile) Open(flight int) bool                        { return s.shown+flight < s.lets }
-func (s *turnstile) Await(ctx context.Context) {
-	for !s.Open(0) && ctx.Err() == nil {
+func (s *turnstile) MayBegin(flight int) bool                    { return s.shown+flight < s.lets }
+func (s *turnstile) AwaitBegin(ctx context.Context) {
+	for !s.MayBegin(0) && ctx.Err() == nil {
 		select {
 		case <-s.moved:
 		case <-ctx.Done():

@@ -212,7 +212,7 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 			}
 		case len(flight) > 0: // nothing can be begun: finish what was
 		case held != nil:
-			held.Await(ctx)
+			held.AwaitBegin(ctx)
 			continue
 		default:
 			if over {
