@@ -10,8 +10,12 @@ import (
 )
 
 // Explain says what fault has ended the run, for Finish to tell the client. What
-// made [Session.Source] fail needs no explaining.
-func (v *Session) Explain(fault error) { v.input.fail(fault) }
+// made [Session.Source] fail needs no explaining: that is told instead.
+func (v *Session) Explain(fault error) {
+	if v.input.failure() == nil {
+		v.input.fail(fault)
+	}
+}
 
 // Finish ends a session whose run has ended for reason: the client is told why
 // there are no (more) pictures if that was a fault, then that processing is

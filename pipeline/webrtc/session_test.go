@@ -290,3 +290,17 @@ func TestDeadlineHoldsWhileTheClientOwesAnACK(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+func TestTimeThatIsUpAtOnceIsSaid(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{CompletionDrain: 20 * time.Second}) // for a slow machine to connect
+	cl := newClient(t, kit{})
+	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}, Source: newClip(-1)})
+	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, time.Nanosecond)
+	frames, last := cl.all()
+	if len(frames) != 0 || last.Reason == nil || *last.Reason != "timeout_reached" || last.Meta.Frame != 0 || last.header.id != 1 {
+		t.Errorf("the client was told %s, %s", frames, last)
+	}
+	if rec := j.wait(t); rec.Termination != pipeline.TimeoutReached {
+		t.Errorf("the record says %s", rec.Termination)
+	}
+}
