@@ -279,7 +279,7 @@ func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id
 				peer.Explain(explanation(record, err))
 			}
 		}
-		peer.Finish(reason)
+		peer.Finish(s.ctx, reason)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	pion "github.com/pion/webrtc/v4"
 
@@ -89,9 +90,10 @@ type shutSource struct {
 func (s *shutSource) Close() { s.closed.Store(true) }
 
 // A database that takes no run: the camera is left all the same, and the client
-// learns that there will be nothing, but not why.
+// learns that there will be nothing, but not why. It may stay, until the device
+// stops.
 func TestASessionThatCannotBeStored(t *testing.T) {
-	server, err := webrtc.Open(webrtc.Options{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)})
+	server, err := webrtc.Open(webrtc.Options{Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler), Sessions: webrtc.SessionOptions{Linger: time.Hour}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +112,7 @@ func TestASessionThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &sessions{app: &app{parts: p}, live: map[string]*session{}}
+	s.ctx, s.stop = context.WithCancelCause(t.Context())
 	g := (&daemon{log: &journal{}}).guest(t, "", false)
 	sdp, err := offerOf(g.pc)
 	if err != nil {
@@ -124,7 +127,7 @@ func TestASessionThatCannotBeStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.await("the channel opens", g.open)
-	ctx, cancel := context.WithCancelCause(t.Context())
+	ctx, cancel := context.WithCancelCause(s.ctx)
 	s.begin(ctx, cancel, "01RUN", peer, &pipelinetest.Engine{}, api.SessionRequest{}, closing(src))
 	frames, last := g.all(func(result) {})
 	if len(frames) != 1 || fmt.Sprint(frames[0].Errors) != "["+errNotStored.Error()+"]" || last.Reason != nil {
@@ -136,6 +139,8 @@ func TestASessionThatCannotBeStored(t *testing.T) {
 	if !src.closed.Load() {
 		t.Error("the camera is still connected")
 	}
-	g.leave()
-	s.wg.Wait()
+	over := make(chan struct{})
+	go func() { s.close(); close(over) }()
+	g.await("the sessions end with the device", over)
+	g.await("the channel closes", g.shut)
 }

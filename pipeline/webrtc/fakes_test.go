@@ -255,7 +255,7 @@ func start(t testing.TB, v *webrtc.Session, e pipeline.Engine, pace pipeline.Pac
 		j.record, j.err = run.Run(ctx)
 		cancel(nil)
 		close(j.ran)
-		v.Finish(j.record.Termination)
+		v.Finish(t.Context(), j.record.Termination)
 		v.Close()
 	}()
 	t.Cleanup(func() {

@@ -21,8 +21,9 @@ func (v *Session) Explain(fault error) {
 // there are no (more) pictures if that was a fault, then that processing is
 // complete, unless it has gone. What is queued has some time to arrive. After a
 // time limit, or when the run was stopped, the connection is closed; otherwise
-// that is left to the client, for the time of [SessionOptions.Linger].
-func (v *Session) Finish(reason pipeline.Reason) {
+// that is left to the client, for the time of [SessionOptions.Linger] and until
+// ctx is done.
+func (v *Session) Finish(ctx context.Context, reason pipeline.Reason) {
 	if reason == pipeline.ClientGone || v.ctx.Err() != nil {
 		return
 	}
@@ -35,10 +36,11 @@ func (v *Session) Finish(reason pipeline.Reason) {
 		select {
 		case <-v.ctx.Done():
 			return
+		case <-ctx.Done():
 		case <-linger.C:
 			v.log.Warn("session closed: its client did not close it", "waited", v.opt.Linger)
+			v.stop(errLingered)
 		}
-		v.stop(errLingered)
 	}
 	v.Close()
 }
