@@ -30,7 +30,7 @@ type EngineInfo struct {
 }
 
 // A Viewer is shown each finished frame while it is still on loan. It may also
-// be a [Dozer].
+// be a [Dozer] or a [Gate].
 type Viewer interface {
 	Show(f Frame, r *Result) error
 }

@@ -58,6 +58,13 @@ func (l *lane) put(ctx context.Context, a arrived) {
 	signal(l.arrive)
 }
 
+// empty reports whether take would return nothing.
+func (l *lane) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.frames) == 0
+}
+
 // take returns the next frame without waiting.
 func (l *lane) take() (arrived, bool) {
 	l.mu.Lock()

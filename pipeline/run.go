@@ -20,7 +20,7 @@ const (
 	maxErrors        = 20               // error texts kept in a completion record
 	maxErrorText     = 500              // bytes of each
 	maxFailuresInRow = 10               // frames failing one after the other end a run
-	finishGrace      = 10 * time.Second // for what is in flight when a run is stopped
+	finishGrace      = 10 * time.Second // for what has begun when a run is stopped
 	completeTries    = 5                // attempts to store the completion record
 	losslessInFlight = 2                // frames begun and not finished with Lossless pace
 	shortfall        = 0.9              // of the frames a container promises; fewer are worth a word
@@ -145,7 +145,11 @@ func (in *inlet) PutFrame(ctx context.Context, f Frame) {
 	in.lane.put(ctx, arrived{f, at})
 }
 
+// begin stores the start. A run that is told to end at this very moment, which
+// a short limit does, is one that took place: its record says why it ended.
 func (r *Run) begin(ctx context.Context, info StreamInfo) error {
+	ctx, cancel := outlast(ctx)
+	defer cancel()
 	about := r.Engine.About()
 	err := r.Recorder.Begin(ctx, RunStart{
 		Run: r.ID, Device: r.Device, Camera: r.Camera, Source: r.Source.ID(), Workflow: about.Workflow,
@@ -162,11 +166,8 @@ func (r *Run) begin(ctx context.Context, info StreamInfo) error {
 // nothing is left, or ctx is done.
 func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 	var flight []begunFrame
-	// What has begun is finished even when the run is stopped, within a limit.
-	finishCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	finishCtx, cancel := outlast(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishGrace, cancel) })
-	defer stop()
 
 	depth := 1
 	if r.Pace == Lossless {
@@ -196,7 +197,7 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 		if ctx.Err() != nil {
 			return drain(nil)
 		}
-		a, ok := l.take()
+		a, ok, held := r.next(l, len(flight))
 		switch {
 		case ok:
 			b, err := r.beginFrame(ctx, a)
@@ -209,7 +210,10 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 			if len(flight) < depth {
 				continue
 			}
-		case len(flight) > 0: // nothing waits: finish what was begun
+		case len(flight) > 0: // nothing can be begun: finish what was
+		case held != nil:
+			held.AwaitBegin(ctx)
+			continue
 		default:
 			if over {
 				return nil
@@ -232,6 +236,14 @@ func (r *Run) loop(ctx context.Context, l *lane, ended <-chan struct{}) error {
 			return drain(err)
 		}
 	}
+}
+
+// outlast returns a context for what has begun, which is finished even when the
+// run is stopped: it is done some time after ctx.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishGrace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // settleLate finishes a frame after the run has been told to end.

@@ -167,13 +167,12 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 	if err != nil {
 		return "", err
 	}
-	if opened, ok := source.(interface{ Close() }); ok {
-		defer func() {
-			if !begun {
-				opened.Close()
-			}
-		}()
-	}
+	shut := closing(source)
+	defer func() {
+		if !begun {
+			shut()
+		}
+	}()
 	peer, answer, err := s.webrtc.OpenSession(ctx, webrtc.SessionRequest{
 		Type: req.Offer.Type, SDP: req.Offer.SDP, ICEServers: iceServers(req.ICEServers), Realtime: req.Realtime,
 		StreamOutput: req.StreamOutput, DataOutput: req.DataOutput, DeclaredFPS: req.DeclaredFPS, Source: source,
@@ -186,8 +185,17 @@ func (s *sessions) Start(ctx context.Context, req api.SessionRequest) (string, e
 		return "", err
 	}
 	begun = true
-	s.begin(runCtx, cancel, id, peer, engine, req)
+	s.begin(runCtx, cancel, id, peer, engine, req, shut)
 	return answer, nil
+}
+
+// closing returns what gives a source back that is open already. It may be called
+// at any time, and more than once.
+func closing(source pipeline.Source) func() {
+	if opened, ok := source.(interface{ Close() }); ok {
+		return opened.Close
+	}
+	return func() {}
 }
 
 // enter admits a start, which is ended with leave. What a start takes before it
@@ -230,8 +238,9 @@ func iceServers(list []api.ICEServer) []webrtc.ICEServer {
 	return out
 }
 
-// begin starts the run of a client that has its answer.
-func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id string, peer *webrtc.Session, engine pipeline.Engine, req api.SessionRequest) {
+// begin starts the run of a client that has its answer. shut is called after it:
+// a run that cannot begin never comes to its source.
+func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id string, peer *webrtc.Session, engine pipeline.Engine, req api.SessionRequest, shut func()) {
 	run := &pipeline.Run{
 		ID: id, Device: s.device, Source: peer.Source(), Pace: pipeline.Lossless,
 		Engine: engine, Recorder: s.store, Viewers: []pipeline.Viewer{peer}, Limit: s.sessionLimit(req), Log: s.log.With("session", peer.ID()),
@@ -259,6 +268,7 @@ func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id
 		s.mu.Lock()
 		delete(s.live, id)
 		s.mu.Unlock()
+		shut()
 		reason := pipeline.Failed
 		if record != nil {
 			reason = record.Termination
@@ -266,12 +276,23 @@ func (s *sessions) begin(ctx context.Context, cancel context.CancelCauseFunc, id
 		if err != nil && reason != pipeline.TimeoutReached && reason != pipeline.ClientGone {
 			s.log.Warn("session's run ended with a fault", "run", id, "session", peer.ID(), "error", err)
 			if reason == pipeline.Failed { // the source tells of its own end
-				peer.Explain(err)
+				peer.Explain(explanation(record, err))
 			}
 		}
-		peer.Finish(reason)
+		peer.Finish(s.ctx, reason)
 	})
 }
+
+// explanation is what a client is told of the fault that ended its run. Where and
+// why the device cannot store is its own business, which the log says.
+func explanation(record *pipeline.Complete, fault error) error {
+	if record == nil || pipeline.KindOf(fault) == pipeline.Storage {
+		return errNotStored
+	}
+	return fault
+}
+
+var errNotStored = errors.New("the device cannot store this session's results")
 
 // sessionLimit is how long a session's run may take from now.
 func (s *sessions) sessionLimit(req api.SessionRequest) time.Duration {

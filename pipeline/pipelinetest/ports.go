@@ -57,8 +57,9 @@ func (w *work) Finish(_ context.Context, r *pipeline.Result) (err error) {
 	return err
 }
 
-// Recorder keeps everything in memory. Fail, when set, is asked before each
-// call; op is "begin", "record", "complete" or "append".
+// Recorder keeps everything in memory, but nothing for a context that is done.
+// Fail, when set, is asked before each call; op is "begin", "record", "complete"
+// or "append".
 type Recorder struct {
 	Fail func(op string) error
 
@@ -70,7 +71,10 @@ type Recorder struct {
 	Events    []pipeline.Event
 }
 
-func (r *Recorder) do(op string, f func()) error {
+func (r *Recorder) do(ctx context.Context, op string, f func()) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if r.Fail != nil {
 		if err := r.Fail(op); err != nil {
 			return err
@@ -83,28 +87,28 @@ func (r *Recorder) do(op string, f func()) error {
 }
 
 // Begin implements [pipeline.Recorder].
-func (r *Recorder) Begin(_ context.Context, s pipeline.RunStart) error {
-	return r.do("begin", func() { r.Started = append(r.Started, s) })
+func (r *Recorder) Begin(ctx context.Context, s pipeline.RunStart) error {
+	return r.do(ctx, "begin", func() { r.Started = append(r.Started, s) })
 }
 
 // Record implements [pipeline.Recorder].
-func (r *Recorder) Record(_ context.Context, res *pipeline.Result, msgs []pipeline.Message) error {
-	return r.do("record", func() {
+func (r *Recorder) Record(ctx context.Context, res *pipeline.Result, msgs []pipeline.Message) error {
+	return r.do(ctx, "record", func() {
 		r.Results, r.Messages = append(r.Results, res), append(r.Messages, msgs...)
 		r.Events = append(r.Events, res.Events...)
 	})
 }
 
 // Complete implements [pipeline.Recorder].
-func (r *Recorder) Complete(_ context.Context, c pipeline.Complete, msg pipeline.Message) error {
-	return r.do("complete", func() {
+func (r *Recorder) Complete(ctx context.Context, c pipeline.Complete, msg pipeline.Message) error {
+	return r.do(ctx, "complete", func() {
 		r.Completed, r.Messages = append(r.Completed, c), append(r.Messages, msg)
 	})
 }
 
 // Append implements [pipeline.EventLog].
-func (r *Recorder) Append(_ context.Context, events []pipeline.Event, msgs []pipeline.Message) error {
-	return r.do("append", func() {
+func (r *Recorder) Append(ctx context.Context, events []pipeline.Event, msgs []pipeline.Message) error {
+	return r.do(ctx, "append", func() {
 		r.Events, r.Messages = append(r.Events, events...), append(r.Messages, msgs...)
 	})
 }

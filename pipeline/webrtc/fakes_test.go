@@ -51,10 +51,12 @@ func (o outputs) AppendJSON(dst []byte, i, quality int) ([]byte, error) {
 // engine puts out what Out says of each frame.
 type engine struct {
 	pipelinetest.Engine
-	Out func(f pipeline.Frame, r *pipeline.Result)
+	Out   func(f pipeline.Frame, r *pipeline.Result)
+	begun atomic.Int64
 }
 
 func (e *engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
+	e.begun.Add(1)
 	w, err := e.Engine.Begin(ctx, f)
 	return &engineWork{w, e, f}, err
 }
@@ -253,7 +255,7 @@ func start(t testing.TB, v *webrtc.Session, e pipeline.Engine, pace pipeline.Pac
 		j.record, j.err = run.Run(ctx)
 		cancel(nil)
 		close(j.ran)
-		v.Finish(j.record.Termination)
+		v.Finish(t.Context(), j.record.Termination)
 		v.Close()
 	}()
 	t.Cleanup(func() {

@@ -36,7 +36,8 @@ func FuzzUpload(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		u := &upload{file: file, limit: uploadLimit{size: limit, chunks: 64, free: 0}}
+		disk := &space{free: freeBytes}
+		u := &upload{file: file, limit: uploadLimit{size: limit, chunks: 64}, space: disk}
 		sent := map[uint32]string{}
 		for len(in) > 0 {
 			n := min(int(in[0]), len(in)-1)
@@ -65,6 +66,9 @@ func FuzzUpload(f *testing.F) {
 		}
 		if info, err := file.Stat(); err != nil || info.Size() > limit {
 			t.Fatalf("the file has %d bytes: %v", info.Size(), err)
+		}
+		if u.settle(u.owed); disk.owed != 0 {
+			t.Fatalf("%d bytes are kept for an upload that is over", disk.owed)
 		}
 	})
 }

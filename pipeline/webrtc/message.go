@@ -27,7 +27,8 @@ func (p *paper) begin() { p.page = append(p.page[:0], make([]byte, headerSize)..
 type frameFacts struct {
 	id            uint32
 	received      time.Time
-	pts           time.Duration // since the first frame
+	pts           time.Duration // on the client's clock
+	timed         bool          // that goes: the first picture has been sent, if any are wanted
 	fps           *float64      // declared
 	width, height int           // as received, before it was rotated
 }
@@ -67,7 +68,11 @@ func (p *paper) result(f frameFacts, r *pipeline.Result, o outputs, quality int)
 	p.page = append(p.page, `,"received_at":"`...)
 	p.page = f.received.Local().AppendFormat(p.page, localTime)
 	p.page = append(p.page, `","pts":`...)
-	p.page = strconv.AppendInt(p.page, ticks(f.pts), 10)
+	if f.timed {
+		p.page = strconv.AppendInt(p.page, ticks(f.pts), 10)
+	} else {
+		p.page = append(p.page, "null"...)
+	}
 	p.page = append(p.page, `,"time_base":1.1111111111111112e-05,"declared_fps":`...)
 	p.page = appendFloat(p.page, f.fps)
 	p.page = append(p.page, `,"measured_fps":null,"width":`...)

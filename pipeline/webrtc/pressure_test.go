@@ -76,6 +76,24 @@ func TestMessageIsAbandonedInTheEnd(t *testing.T) {
 	})
 }
 
+// A client that has paused with more before it than may be queued still learns
+// that this was the end: it may wait for nothing else.
+func TestLastMessageIsNotAbandoned(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{BufferLimit: 64 << 10, SendTimeout: 20 * time.Millisecond, CompletionDrain: 20 * time.Millisecond})
+	cl := newClient(t, kit{deaf: true})
+	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}, DataOutput: []string{"*"}, Source: newClip(20)})
+	j := start(t, v, &engine{Out: big(200_000)}, pipeline.Lossless, 0)
+	cl.await("the run ends", j.ran)
+	eventually(t, "the last message is queued", func() bool {
+		st := s.Stats().Sessions
+		return st.Messages+st.Abandoned == 21
+	})
+	close(cl.hearing)
+	if _, last := cl.all(); last.header.id != 21 || last.Meta.Frame != 20 {
+		t.Errorf("the last message is %s", last.raw)
+	}
+}
+
 func TestGzip(t *testing.T) {
 	s, _ := sessions(t, webrtc.SessionOptions{Gzip: true})
 	cl := newClient(t, kit{})

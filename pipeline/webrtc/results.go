@@ -70,9 +70,9 @@ func (r *results) newest() *channel {
 }
 
 // send sends the message in page, whose first headerSize bytes are free. It
-// waits while more than the limit is queued. When that takes too long, when ctx
-// is done or the channel closes, the rest of the message is abandoned.
-func (r *results) send(ctx context.Context, id uint32, page []byte) error {
+// waits while more than limit bytes are queued. When that takes too long, when
+// ctx is done or the channel closes, the rest of the message is abandoned.
+func (r *results) send(ctx context.Context, id uint32, page []byte, limit uint64) error {
 	c := r.newest()
 	if c == nil {
 		return errNoChannel
@@ -80,8 +80,8 @@ func (r *results) send(ctx context.Context, id uint32, page []byte) error {
 	size := len(page) - headerSize
 	total := max((size+chunkSize-1)/chunkSize, 1)
 	for i := range total {
-		if c.BufferedAmount() > uint64(r.opt.BufferLimit) {
-			if err := r.drain(ctx, c, uint64(r.opt.BufferLimit/4), r.opt.SendTimeout); err != nil {
+		if c.BufferedAmount() > limit {
+			if err := r.drain(ctx, c, limit/4, r.opt.SendTimeout); err != nil {
 				return fmt.Errorf("chunk %d of %d: %w", i+1, total, err)
 			}
 		}

@@ -95,6 +95,7 @@ type Server struct {
 	sessions struct {
 		apis  map[pipeline.Codec]*webrtc.API
 		count sessionCounters
+		space *space
 		open  map[*Session]bool // guarded by mu
 	}
 
@@ -126,6 +127,7 @@ func Open(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, mux: m, apis: map[pipeline.Codec]*webrtc.API{}, viewers: map[string]*viewer{}}
 	s.sessions.apis, s.sessions.open = map[pipeline.Codec]*webrtc.API{}, map[*Session]bool{}
+	s.sessions.space = &space{keep: o.Sessions.KeepFree, free: freeBytes}
 	for _, codec := range []pipeline.Codec{pipeline.CodecH264, pipeline.CodecVP8} {
 		api, err := newAPI(codec, m, o)
 		if err != nil {

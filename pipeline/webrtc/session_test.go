@@ -64,6 +64,9 @@ func TestUploadInBatchModeReturnsEachFrameOnce(t *testing.T) {
 			if !last.Complete || last.header.id != frames+1 || last.Meta.Frame != frames || last.Reason != nil {
 				t.Errorf("the last message is %s", last.raw)
 			}
+			if n := parts.encoders.live.Load(); n != 0 {
+				t.Errorf("%d encoders are open in a session that is complete", n)
+			}
 			if k.video != "" {
 				wantPictures(t, cl, frames)
 			}
@@ -236,7 +239,8 @@ func TestACKPacing(t *testing.T) {
 			s, _ := sessions(t, webrtc.SessionOptions{ACKWindow: c.window})
 			cl := newClient(t, kit{upload: true})
 			v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}})
-			start(t, v, &engine{Out: facts}, pipeline.Lossless, 0)
+			e := &engine{Out: facts}
+			start(t, v, e, pipeline.Lossless, 0)
 			cl.say(`{"ack":5}`)
 			cl.say(`{"ack":4}`)
 			cl.say(`{"ack":-100}`)
@@ -253,6 +257,9 @@ func TestACKPacing(t *testing.T) {
 				t.Fatalf("frame %d came in spite of ACK 5", m.Meta.Frame)
 			case <-time.After(300 * time.Millisecond): // what must not come cannot be waited for
 			}
+			if n := e.begun.Load(); n != int64(c.stops) {
+				t.Errorf("the workflow has run on %d frames", n)
+			}
 			cl.say(`{"ack":" 100 "}`)
 			frames, last := cl.all()
 			if len(frames) != 30-c.stops || last.header.id != 31 {
@@ -268,9 +275,12 @@ func TestDeadlineHoldsWhileTheClientOwesAnACK(t *testing.T) {
 	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}, Source: &pipelinetest.Source{N: -1, Every: time.Millisecond}})
 	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, 500*time.Millisecond)
 	cl.say(`{"ack":1}`)
-	_, last := cl.all()
+	frames, last := cl.all()
 	if last.Reason == nil || *last.Reason != "timeout_reached" {
 		t.Errorf("the last message is %s", last.raw)
+	}
+	if n := uint32(len(frames)); last.Meta.Frame != n || last.header.id != n+1 {
+		t.Errorf("after %d frames came %s with id %d", n, last.raw, last.header.id)
 	}
 	if rec := j.wait(t); rec.Termination != pipeline.TimeoutReached {
 		t.Errorf("the record says %s", rec.Termination)
@@ -278,5 +288,19 @@ func TestDeadlineHoldsWhileTheClientOwesAnACK(t *testing.T) {
 	cl.await("the server closes the connection", cl.closed)
 	if st := s.Stats().Sessions; st.Open != 0 || st.Connected != 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+func TestTimeThatIsUpAtOnceIsSaid(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{CompletionDrain: 20 * time.Second}) // for a slow machine to connect
+	cl := newClient(t, kit{})
+	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}, Source: newClip(-1)})
+	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, time.Nanosecond)
+	frames, last := cl.all()
+	if len(frames) != 0 || last.Reason == nil || *last.Reason != "timeout_reached" || last.Meta.Frame != 0 || last.header.id != 1 {
+		t.Errorf("the client was told %s, %s", frames, last)
+	}
+	if rec := j.wait(t); rec.Termination != pipeline.TimeoutReached {
+		t.Errorf("the record says %s", rec.Termination)
 	}
 }

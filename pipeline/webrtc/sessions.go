@@ -83,7 +83,8 @@ type SessionRequest struct {
 	DeclaredFPS  *float64    // repeated in messages; an upload's own rate replaces it
 
 	// Source are the pictures, if the client does not bring them. Otherwise its
-	// first track or upload counts and later ones are ignored.
+	// first track or upload counts and later ones are ignored. A session that ends
+	// early never runs it; if it is open already, whoever opened it closes it.
 	Source pipeline.Source
 }
 

@@ -225,7 +225,7 @@ func TestRunThatFailsIsExplained(t *testing.T) {
 	cl.await("the result channel opens", cl.opened)
 	v.Explain(errors.New("the model is broken"))
 	finished := make(chan struct{})
-	go func() { v.Finish(pipeline.Failed); close(finished) }()
+	go func() { v.Finish(t.Context(), pipeline.Failed); close(finished) }()
 	if frames, last := cl.all(); len(frames) != 1 || frames[0].Errors[0] != "the model is broken" || last.header.id != 2 || last.Meta.Frame != 0 {
 		t.Errorf("%s %s", frames, last)
 	}

@@ -21,19 +21,23 @@ const uploadHeader = 8
 type upload struct {
 	file  *os.File
 	limit uploadLimit
+	space *space
 	total uint32
 	chunk int64    // size of all chunks but the last; 0 while unknown
 	seen  []uint64 // a bit for each chunk
 	count uint32   // of distinct chunks
 	end   int64    // size of the last chunk
 	held  []byte   // the last chunk, while its place is unknown
+
+	claimed int64 // bytes that the space has promised in all
+	owed    int64 // of those: not written yet
+	unseen  int64 // bytes written since the disk was looked at
 }
 
 // uploadLimit bounds an upload.
 type uploadLimit struct {
 	size   int64
 	chunks int
-	free   int64 // to be left on the disk
 }
 
 // uploadError is a reason to refuse an upload.
@@ -81,10 +85,12 @@ func (u *upload) add(index, total uint32, data []byte) (whole bool, err error) {
 	if bit := uint64(1) << (index % 64); u.seen[index/64]&bit == 0 {
 		u.seen[index/64] |= bit
 		u.count++
+		u.settle(int64(len(data)))
 	}
 	if u.count < u.total {
 		return false, nil
 	}
+	u.settle(u.owed)
 	// A last chunk that came twice may have been longer before.
 	if err := u.file.Truncate(int64(u.total-1)*u.chunk + u.end); err != nil {
 		return false, uploadError(pipeline.Storage, "", "%w", err)
@@ -101,7 +107,9 @@ func (u *upload) learn(n int64) error {
 		return uploadError(pipeline.BadInput, "all chunks but the last must have the same size", "a chunk of %d bytes after one of %d", n, u.chunk)
 	}
 	u.chunk = n
-	if err := u.fits(int64(u.total-1) * n); err != nil {
+	// The last chunk counts as if it were whole: it mostly comes last, and
+	// should not fail then.
+	if err := u.fits(int64(u.total-1)*n, int64(u.total)*n); err != nil {
 		return err
 	}
 	if u.held == nil {
@@ -120,36 +128,59 @@ func (u *upload) place(data []byte) error {
 		return nil
 	}
 	at := int64(u.total-1) * u.chunk
-	if err := u.fits(at + u.end); err != nil {
+	if err := u.fits(at+u.end, at+u.end); err != nil {
 		return err
 	}
 	return u.write(data, at)
 }
 
-// fits reports whether a file of size bytes may be kept.
-func (u *upload) fits(size int64) error {
+// fits reports whether a file of size bytes may be kept, and claims space on the
+// disk unless it has been promised already.
+func (u *upload) fits(size, space int64) error {
 	if size > u.limit.size {
 		return uploadError(pipeline.BadInput, "send a smaller file or raise the limit on uploads in the configuration", "%d bytes, at most %d are taken", size, u.limit.size)
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Fstatfs(int(u.file.Fd()), &disk); err != nil {
-		return uploadError(pipeline.Storage, "", "look at the disk: %w", err)
+	more := space - u.claimed
+	if more <= 0 {
+		return nil
 	}
-	if free := int64(disk.Bavail) * disk.Bsize; size > free-u.limit.free {
-		return uploadError(pipeline.Storage, "free some space, or keep uploads on another disk", "%d bytes do not fit: the disk has %d free, of which %d stay free", size, free, u.limit.free)
+	if err := u.space.claim(u.file, more); err != nil {
+		return err
 	}
+	u.claimed += more
+	u.owed += more
 	return nil
 }
 
+// settle says that n bytes of what was promised are written, or not needed.
+func (u *upload) settle(n int64) {
+	n = min(n, u.owed)
+	u.owed -= n
+	u.space.settle(n)
+}
+
 func (u *upload) write(data []byte, at int64) error {
+	if u.unseen += int64(len(data)); u.unseen >= lookAgain {
+		u.unseen = 0
+		if err := u.space.still(u.file, u.owed); err != nil {
+			return err
+		}
+	}
 	_, err := u.file.WriteAt(data, at)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return uploadError(pipeline.Storage, "free some space, or keep uploads on another disk", "%w", err)
+		return uploadError(pipeline.Storage, spaceHint, "%w", err)
 	}
 	if err != nil {
 		return uploadError(pipeline.Storage, "", "%w", err)
 	}
 	return nil
+}
+
+// close gives the file's space back, and what it was promised beside.
+func (u *upload) close() error {
+	err := u.file.Close()
+	u.settle(u.owed)
+	return err
 }
 
 // anonymous opens a file without a name: however this program ends, the disk

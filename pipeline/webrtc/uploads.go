@@ -70,7 +70,7 @@ func (u *uploads) add(index, total uint32, data []byte) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		u.file = &upload{file: f, limit: uploadLimit{o.MaxUpload, o.MaxChunks, o.KeepFree}}
+		u.file = &upload{file: f, limit: uploadLimit{o.MaxUpload, o.MaxChunks}, space: u.session.server.sessions.space}
 	}
 	return u.file.add(index, total, data)
 }
@@ -114,7 +114,7 @@ func (u *uploads) drop() {
 	if u.file == nil {
 		return
 	}
-	if err := u.file.file.Close(); err != nil {
+	if err := u.file.close(); err != nil {
 		u.session.log.Warn("uploaded file did not close cleanly", "error", err)
 	}
 	u.file = nil

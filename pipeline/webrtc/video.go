@@ -58,6 +58,7 @@ type video struct {
 	failedAt   time.Time
 	wantKey    atomic.Bool
 	taken, out atomic.Uint64 // pictures in and units out of the present encoder
+	begun      atomic.Bool   // a unit has been sent
 	moved      chan struct{} // told of each unit
 	sent       int           // owned by send: bytes since pause
 	pause      time.Time     // owned by send
@@ -109,6 +110,11 @@ func (o *video) readFeedback(sender *webrtc.RTPSender) {
 // later. One without a channel gets pictures alone.
 func (o *video) sending() bool {
 	select {
+	case <-o.session.results.opened: // pion may say later that it is connected
+		return true
+	default:
+	}
+	select {
 	case <-o.ready:
 	default:
 		return false
@@ -116,17 +122,12 @@ func (o *video) sending() bool {
 	if o.readyAt.IsZero() {
 		o.readyAt = time.Now()
 	}
-	select {
-	case <-o.session.results.opened:
-		return true
-	default:
-		return time.Since(o.readyAt) >= channelGrace
-	}
+	return time.Since(o.readyAt) >= channelGrace
 }
 
 // show sends the picture that is wanted of a frame, or the frame itself with
 // errs written on it. It returns errs with what went wrong here.
-func (o *video) show(ctx context.Context, f pipeline.Frame, r *pipeline.Result, name string, pts time.Duration, errs []string) []string {
+func (o *video) show(ctx context.Context, f pipeline.Frame, r *pipeline.Result, name string, errs []string) []string {
 	pic, ok := o.choose(r.Outputs, name)
 	if !ok {
 		errs = append(errs, missing...)
@@ -136,7 +137,7 @@ func (o *video) show(ctx context.Context, f pipeline.Frame, r *pipeline.Result, 
 		}
 		pic = o.canvas
 	}
-	if err := o.encode(ctx, pic, pts); err != nil && ctx.Err() == nil {
+	if err := o.encode(ctx, pic, f.Info().PTS); err != nil && ctx.Err() == nil {
 		o.session.count.unencoded.Add(1)
 		errs = append(errs, "video: "+err.Error())
 	}
@@ -166,6 +167,8 @@ func (o *video) choose(out pipeline.Outputs, name string) (pipeline.Picture, boo
 }
 
 // encode hands a picture to an encoder of its size, waiting while that is busy.
+// The client's clock, on which it pairs pictures with messages, begins with the
+// first picture that it is sent.
 func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Duration) error {
 	if err := o.fit(ctx, pic.Width, pic.Height); err != nil {
 		return err
@@ -184,7 +187,11 @@ func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Durat
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		ok, err := o.enc.Encode(pic, pts)
+		at := time.Duration(0)
+		if o.session.based {
+			at = pts - o.session.base
+		}
+		ok, err := o.enc.Encode(pic, at)
 		if err != nil {
 			o.session.log.Error("session's encoder failed", "codec", string(o.codec), "error", err)
 			o.shut()
@@ -192,6 +199,7 @@ func (o *video) encode(ctx context.Context, pic pipeline.Picture, pts time.Durat
 			return err
 		}
 		if ok {
+			o.session.start(pts)
 			o.taken.Add(1)
 			o.session.count.pictures.Add(1)
 			return nil
@@ -261,7 +269,8 @@ func (o *video) drain(ctx context.Context, quiet time.Duration) {
 	}
 }
 
-// shut closes the encoder.
+// shut closes the encoder. Pictures that were in it are lost: when no other was
+// sent, the client's clock has not begun.
 func (o *video) shut() {
 	if o.enc == nil {
 		return
@@ -270,6 +279,9 @@ func (o *video) shut() {
 		o.session.log.Warn("session's encoder did not close cleanly", "error", err)
 	}
 	o.enc = nil
+	if !o.begun.Load() {
+		o.session.based = false
+	}
 }
 
 // send packs one encoded picture; its time stamp follows its PTS.
@@ -284,6 +296,7 @@ func (o *video) send(u pipeline.AccessUnit) {
 		o.spread(len(p.Payload))
 	}
 	o.session.count.units.Add(1)
+	o.begun.Store(true)
 	o.out.Add(1)
 	signal(o.moved)
 }

@@ -43,6 +43,7 @@ type Session struct {
 	last     uint32     // guarded by showing: id of the newest message
 	base     time.Duration
 	based    bool         // guarded by showing, as base: PTS at which a client's clock stands at 0
+	unheard  bool         // guarded by showing: no channel for results was opened in time
 	words    paper        // guarded by showing
 	channels atomic.Int32 // being read
 	finished atomic.Bool  // it only waits for its client to close
