@@ -115,8 +115,8 @@ func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	l := &lax{}
-	if v, ok := l.parseJSON(body); ok {
+	l := &lax{body: body}
+	if v, ok := l.parseJSON(); ok {
 		if f, ok := l.object(v, []any{"body"}); ok {
 			if id, ok := f.need("session_id"); ok {
 				l.text(id, f.at("session_id"), 1024)

@@ -15,9 +15,9 @@ const (
 // parseSession reads the body of POST /initialise_webrtc_worker. The details
 // are what is wrong with it, nil when nothing is.
 func parseSession(body []byte, o SessionOptions) (SessionRequest, []detail) {
-	l := &lax{}
+	l := &lax{body: body}
 	req := SessionRequest{}
-	v, ok := l.parseJSON(body)
+	v, ok := l.parseJSON()
 	if !ok {
 		return req, l.details
 	}

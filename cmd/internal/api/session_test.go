@@ -81,7 +81,7 @@ func TestSessionIsStarted(t *testing.T) {
 	}
 	hour := time.Hour
 	wanted := api.SessionRequest{
-		Workflow: api.SessionWorkflow{Specification: json.RawMessage(`{"version":"1.0"}`), ImageInput: "image", MetadataInput: "video_metadata"},
+		Workflow: api.SessionWorkflow{Specification: json.RawMessage(`{"version": "1.0"}`), ImageInput: "image", MetadataInput: "video_metadata"},
 		Offer:    api.SessionDescription{Type: "offer", SDP: "v=0"}, Realtime: true, TimeLimit: &hour,
 	}
 	if !reflect.DeepEqual(s.got, wanted) {
@@ -161,8 +161,21 @@ func TestSessionWorkflowFields(t *testing.T) {
 	if !reflect.DeepEqual(s.got.Workflow, want) {
 		t.Errorf("%+v", s.got.Workflow)
 	}
-	if p := string(s.got.Workflow.Parameters); !strings.Contains(p, `"n":12345678901234567890`) {
+	if p := string(s.got.Workflow.Parameters); p != `{"n": 12345678901234567890, "s": "<&>"}` {
 		t.Errorf("parameters %s", p)
+	}
+}
+
+// Workflows and parameters keep the order of their keys, in which columns of a
+// CSV file stand, for example; of two equal keys the last one counts.
+func TestSessionWorkflowIsPassedOnAsWritten(t *testing.T) {
+	s := &starter{}
+	srv, _ := sessionServer(t, s, nil)
+	const spec, params = `{"version" : "1.0", "steps": [{"zone":1,"count":"<é>","area":{"z":0,"a":1e2}}]}`, `{"z": 1, "a": 2}`
+	w := send(srv, "{"+offer+`, "workflow_configuration": {"workflow_specification": {}}, "Workflow_configuration": {"workflows_parameters": {"no": 1}},
+		"workflow_configuration": {"type": "WorkflowConfiguration", "workflow_specification": {}, "workflow_specification": `+spec+`, "WORKFLOW_SPECIFICATION": {}, "workflows_parameters": `+params+`}}`)
+	if got := s.got.Workflow; w.Code != http.StatusOK || string(got.Specification) != spec || string(got.Parameters) != params {
+		t.Errorf("%d %s\n%s\n%s", w.Code, w.Body, got.Specification, got.Parameters)
 	}
 }
 
