@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"perch/cmd/internal/api"
+	"perch/cmd/internal/claim"
 	"perch/pipeline"
 )
 
@@ -347,6 +348,43 @@ func TestSessionKeyInHeader(t *testing.T) {
 			t.Errorf("allowed %v: key %q, want %q", allowed, s.got.APIKey, want)
 		}
 	}
+}
+
+// Where the device wants an owner, a session needs the owner's token as its key.
+// A missing key is answered as in Roboflow Inference, a wrong one is a refusal.
+func TestSessionNeedsTheOwnersKey(t *testing.T) {
+	c, err := claim.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &starter{}
+	srv, _ := sessionServer(t, s, func(o *api.Options) { o.Claim = c })
+	body := "{" + offer + "," + workflow
+	const missing, refused = `{"message":"Required Roboflow API key is missing. `, `{"message":"start session: only the owner of this device may`
+	check := func(status int, says, more string, header ...string) {
+		t.Helper()
+		if w := send(srv, body+more+"}", header...); w.Code != status || !strings.HasPrefix(w.Body.String(), says) {
+			t.Errorf("%q %q: %d %s", more, header, w.Code, w.Body)
+		}
+	}
+	check(400, missing, "") // nobody owns it yet
+	check(401, refused, `, "api_key": "wrong"`)
+	token, err := c.Take("gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(400, missing, "")
+	check(400, missing, `, "api_key": ""`)
+	check(400, missing, `, "api_key": null`, "Authorization", "Bearer ")
+	check(401, refused, `, "api_key": "wrong"`)
+	check(401, refused, "", "Authorization", "Bearer wrong")
+	check(401, refused, "", "Cookie", "perch_token=wrong")
+	if s.got.Offer.Type != "" {
+		t.Error("a session was started")
+	}
+	check(200, "", `, "api_key": "`+token+`"`)
+	check(200, "", "", "Authorization", "Bearer "+token)
+	check(200, "", "", "Cookie", "perch_token="+token)
 }
 
 func TestSessionStartIsLimited(t *testing.T) {
