@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"perch/cmd/internal/api"
@@ -454,6 +457,45 @@ func TestSessionsAcrossSites(t *testing.T) {
 		if pre.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != page || h.Get("Access-Control-Allow-Credentials") != "true" ||
 			h.Get("Access-Control-Allow-Headers") != "content-type,authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") || h.Get("Access-Control-Allow-Private-Network") != "true" {
 			t.Errorf("preflight: %d %v", pre.Code, h)
+		}
+	}
+}
+
+// Clients that send large bodies slowly keep out nobody but others with large
+// bodies, who are told so.
+func TestSlowBodiesKeepNobodyWaiting(t *testing.T) {
+	var o api.Options
+	srv, _ := sessionServer(t, &starter{}, func(to *api.Options) { o = *to })
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := api.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small, large := "{"+offer+","+workflow+"}", "{"+offer+","+workflow+`, "x": "`+strings.Repeat("x", 100_000)+`"}`
+		var slow sync.WaitGroup
+		defer slow.Wait()
+		for range 8 {
+			body, write := io.Pipe()
+			defer write.Close()
+			slow.Go(func() {
+				srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/initialise_webrtc_worker", body))
+			})
+			if _, err := io.WriteString(write, large[:70_000]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if w := send(srv, small); w.Code != http.StatusOK {
+			t.Errorf("a small body: %d %s", w.Code, w.Body)
+		}
+		w := send(srv, large)
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "SessionLimitError") {
+			t.Errorf("a large body: %d %s", w.Code, w.Body)
+		}
+	})
+	for range 20 { // places are given back
+		if w := send(srv, "{"+offer+","+workflow+`, "x": "`+strings.Repeat("x", 100_000)+`"}`); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
 }
