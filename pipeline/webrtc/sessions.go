@@ -33,7 +33,7 @@ type SessionOptions struct {
 	MaxUpload  int64         // bytes of an uploaded file; default 2 GiB
 	MaxChunks  int           // chunks of an uploaded file; default 1,048,576
 	KeepFree   int64         // bytes that an upload must leave on the disk; default 256 MiB
-	UploadIdle time.Duration // a session without pictures or a next chunk for so long ends; default 60 s
+	UploadIdle time.Duration // a session whose client sends no picture and no chunk for so long ends; default 60 s
 	UploadDir  string        // where uploads are kept; default the system's directory for temporary files
 
 	Bitrate int              // of the pictures sent, bits per second; default 4,000,000

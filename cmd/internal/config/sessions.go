@@ -33,7 +33,7 @@ type Sessions struct {
 	Offline            bool     `yaml:"offline" upstream:"OFFLINE_MODE" doc:"Use no STUN or TURN server, and refuse a session that brings one."`
 	MaxUpload          ByteSize `yaml:"max_upload" default:"2 GiB" min:"1 MiB" max:"1 TiB" doc:"The largest file that a client may upload."`
 	MaxChunks          int      `yaml:"max_chunks" default:"100000" min:"1" max:"10000000" doc:"The most pieces that an upload may have; clients send 48 KiB in each."`
-	UploadIdle         Duration `yaml:"upload_idle" default:"1m" min:"1s" max:"1h" doc:"An upload of which nothing has come for so long ends its session."`
+	UploadIdle         Duration `yaml:"upload_idle" default:"1m" min:"1s" max:"1h" doc:"A client whose upload or own video track has brought nothing for so long loses its session."`
 	MaxPixels          int      `yaml:"max_pixels" default:"33177600" min:"76800" max:"268435456" doc:"A session whose pictures have more pixels than this, width times height, ends."`
 	AllowURLs          []string `yaml:"allow_urls" default:"private" doc:"Where rtsp_url and mjpeg_url of clients may lead: private (networks of RFC 1918 and 4193), public, ranges as 192.0.2.0/24, addresses, host names, the last two with :port if need be. This machine itself, link-local addresses and the ports of Perch must be named one by one."`
 	RTSPTimeout        Duration `yaml:"rtsp_timeout" default:"10s" min:"500ms" max:"1m" doc:"How long a camera that a client names may take to show its first picture, and be silent later."`
