@@ -75,6 +75,8 @@ type work struct {
 	frame      Frame
 	image      Image
 	pendings   [][]Pending // by unit, by element; nil where nothing was started
+	failed     error       // of a step that could not be started early
+	failedAt   int         // that step's place among the units
 	events     []pipeline.Event
 	deliveries []pipeline.Delivery
 	took       [pipeline.NumStages]time.Duration
@@ -111,7 +113,8 @@ func (e *Engine) Close() error {
 }
 
 // Begin implements [pipeline.Engine]: it starts the models that need nothing
-// but the frame.
+// but the frame. A tolerant engine reports one that does not start with the
+// frame, when it is that step's turn.
 func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
 	w := e.newWork(f)
 	e.setRoots(w)
@@ -121,6 +124,10 @@ func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, er
 		}
 		w.call = Call{ctx: ctx, e: e, n: u, work: w}
 		p, err := u.starter.Start(&w.call)
+		if err != nil && e.tolerates(ctx, err) {
+			w.failed, w.failedAt = e.stepError(u, err), i
+			break // later steps will not run
+		}
 		if err != nil {
 			w.discard()
 			return nil, e.stepError(u, err)
@@ -128,6 +135,11 @@ func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, er
 		w.hold(i, 0, p)
 	}
 	return w, nil
+}
+
+// tolerates reports whether a step's error concerns its frame only.
+func (e *Engine) tolerates(ctx context.Context, err error) bool {
+	return e.opts.Tolerant && ctx.Err() == nil && pipeline.KindOf(err) != pipeline.Stuck
 }
 
 func (e *Engine) newWork(f pipeline.Frame) *work {
@@ -138,6 +150,7 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 		w = &work{e: e, pendings: make([][]Pending, len(e.units))}
 	}
 	w.src, w.info = f, f.Info()
+	w.failed = nil
 	w.events, w.deliveries, w.took = nil, nil, [pipeline.NumStages]time.Duration{}
 	e.number++
 	e.rate.see(w.info.PTS, e.stream.MaxFPS)
@@ -213,7 +226,7 @@ func (w *work) Finish(ctx context.Context, r *pipeline.Result) error {
 		return nil
 	}
 	e.outs.failed = true
-	if !e.opts.Tolerant || ctx.Err() != nil || pipeline.KindOf(err) == pipeline.Stuck {
+	if !e.tolerates(ctx, err) {
 		return err
 	}
 	r.Errors = append(r.Errors, err.Error())
@@ -225,6 +238,9 @@ func (e *Engine) runAll(ctx context.Context, w *work) error {
 		e.groups[i].n, e.groups[i].parent = 0, e.groups[i].parent[:0]
 	}
 	for i, u := range e.units {
+		if w.failed != nil && w.failedAt == i {
+			return w.failed
+		}
 		if err := e.runUnit(ctx, w, i, u); err != nil {
 			return err
 		}
