@@ -37,6 +37,7 @@ type camera struct {
 	only     string        // "udp" refuses TCP
 	hang     chan struct{} // DESCRIBE waits for it, when not nil
 	begin    int           // unit that is sent first
+	length   string        // range that it says it has, as in "0-4.5"
 	setups   atomic.Int32
 	ready    chan struct{} // closed when the rest is set; handlers wait for it
 	play     chan struct{} // somebody watches
@@ -167,7 +168,17 @@ func (c *camera) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Re
 	if ctx.Path != "/stream" {
 		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
 	}
-	return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
+	if c.length == "" {
+		return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
+	}
+	video := *c.video
+	video.Control = "trackID=1"
+	sdp, err := (&description.Session{Medias: []*description.Media{&video}}).Marshal()
+	if err != nil {
+		return &base.Response{StatusCode: base.StatusInternalServerError}, nil, err
+	}
+	sdp = bytes.Replace(sdp, []byte("m=video"), []byte("a=range:npt="+c.length+"\r\nm=video"), 1)
+	return &base.Response{StatusCode: base.StatusOK, Body: sdp}, nil, nil
 }
 
 func (c *camera) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
@@ -275,6 +286,25 @@ func TestRTSP(t *testing.T) {
 			}
 			if n := cam.setups.Load(); n != want {
 				t.Errorf("%d streams were set up, want %d", n, want)
+			}
+		})
+	}
+}
+
+// A server that plays a recording says how long it is; a camera may say that it
+// has no end.
+func TestRTSPLength(t *testing.T) {
+	t.Parallel()
+	for length, want := range map[string]time.Duration{"0-4.5": 4500 * time.Millisecond, "0-": 0, "now-": 0} {
+		t.Run(length, func(t *testing.T) {
+			t.Parallel()
+			cam := &camera{length: length}
+			c, err := watch(t, SourceSpec{Kind: pipeline.SourceRTSP, URL: cam.start(t), Transport: TransportTCP}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i := c.info(t); i.Duration != want || !i.Live {
+				t.Errorf("%+v, want a length of %v", i, want)
 			}
 		})
 	}

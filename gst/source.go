@@ -325,9 +325,12 @@ func (a *attempt) info(p *pulled) pipeline.StreamInfo {
 			i.Fallback = "" // asked for
 		}
 	}
-	if a.spec.Kind == pipeline.SourceFile && !a.spec.Loop {
+	switch {
+	case a.spec.Kind == pipeline.SourceFile && !a.spec.Loop:
 		i.Duration = a.player.duration()
 		i.Frames = uint64(math.Round(i.Duration.Seconds() * i.FPS))
+	case a.spec.Kind == pipeline.SourceRTSP:
+		i.Duration = a.player.duration() // of a recording; cameras have none
 	}
 	return i
 }
@@ -360,7 +363,7 @@ func (a *attempt) ended() error {
 	case a.spec.Kind == pipeline.SourceTest:
 		return nil
 	}
-	return a.fail(pipeline.Gone, errors.New("the camera ended the stream"))
+	return a.fail(pipeline.Gone, pipeline.ErrCameraEnded)
 }
 
 // wrongContent reports an HTTP server that sends something else than pictures.

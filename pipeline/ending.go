@@ -24,7 +24,7 @@ func (r *Run) verdict(told, sourceErr, loopErr error) (Reason, error) {
 	case told != nil:
 		return Stopped, nil
 	case sourceErr == nil && r.books.stream().Live:
-		return SourceLost, &Error{Op: "play", On: r.Source.ID().Name, Kind: Gone, Err: errors.New("the camera ended the stream")}
+		return SourceLost, &Error{Op: "play", On: r.Source.ID().Name, Kind: Gone, Err: ErrCameraEnded}
 	case sourceErr == nil:
 		return EndOfStream, nil
 	case KindOf(sourceErr) == Gone || KindOf(sourceErr) == Timeout:

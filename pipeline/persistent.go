@@ -10,14 +10,19 @@ import (
 // A Persistent source opens a live source again when it goes away, for as long
 // as its run lasts, so that a short loss does not take the state of trackers and
 // counters with it. Numbers and times of its frames go on where they were.
-// How long a loss may be is for the one to say who ends the run. Fill in the
-// fields, then call Run once.
+// How long a loss may be is for the one to say who ends the run, or for Enough.
+// Fill in the fields, then call Run once.
 type Persistent struct {
 	First Source                 // played first
 	Again func() (Source, error) // returns the same camera's next one
 	Wait  Backoff                // before each attempt
 	Lost  func(err error)        // told of each loss; may be nil
 	Log   *slog.Logger
+
+	// Enough reports whether a loss that may pass by itself is final all the
+	// same: of a stream described by info, whose newest picture came so long
+	// ago. nil: none is.
+	Enough func(info StreamInfo, silent time.Duration, err error) bool
 
 	mu   sync.Mutex
 	now  Source // guarded by mu: what is played
@@ -51,14 +56,18 @@ func (p *Persistent) tell() {
 }
 
 // Run implements [Source]. It returns when ctx is done, when the camera was
-// never there, and when it is lost for a reason that waiting does not mend.
+// never there, when it is lost for a reason that waiting does not mend, and when
+// it has been Enough.
 func (p *Persistent) Run(ctx context.Context, out Outlet) error {
-	o := &joined{Outlet: out, start: time.Now()}
+	o := &joined{Outlet: out, start: time.Now(), shown: time.Now()}
 	for src, attempt := p.First, 0; ; {
 		seen := o.last.Seq
 		p.play(src)
 		err := src.Run(ctx, o)
 		if ctx.Err() != nil || !o.opened || err != nil && !passes(err) {
+			return err
+		}
+		if p.Enough != nil && p.Enough(o.info, time.Since(o.shown), err) {
 			return err
 		}
 		if o.last.Seq > seen {
@@ -97,13 +106,15 @@ type joined struct {
 	Outlet
 	start   time.Time
 	opened  bool
+	info    StreamInfo
 	last    FrameInfo     // of the newest frame
+	shown   time.Time     // when it had been taken
 	skipSeq uint64        // added to the numbers of the present stream
 	skipPTS time.Duration // added to its times
 }
 
 func (o *joined) Opened(info StreamInfo) {
-	o.opened = true
+	o.opened, o.info = true, info
 	o.Outlet.Opened(info)
 }
 
@@ -112,6 +123,7 @@ func (o *joined) PutFrame(ctx context.Context, f Frame) {
 	i.Seq, i.PTS = i.Seq+o.skipSeq, i.PTS+o.skipPTS
 	o.last = i
 	o.Outlet.PutFrame(ctx, shifted{f, i})
+	o.shown = time.Now()
 }
 
 // next is called before the next stream begins. Its times are those of the

@@ -16,6 +16,10 @@ var (
 	ErrClientGone = errors.New("the client went away")
 )
 
+// ErrCameraEnded is inside the error of a live source whose camera said that
+// there is no more.
+var ErrCameraEnded = errors.New("the camera ended the stream")
+
 const (
 	maxErrors        = 20               // error texts kept in a completion record
 	maxErrorText     = 500              // bytes of each

@@ -25,6 +25,7 @@ import (
 type rtspCamera struct {
 	addr, password string
 	units          [][][]byte // NAL units by picture
+	length         string     // range that it says it has, of a recording; "" for none
 
 	server *gortsplib.Server
 	ready  chan struct{} // closed when stream can be asked for
@@ -123,7 +124,17 @@ func (c *rtspCamera) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*bas
 		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
 	}
 	<-c.ready
-	return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
+	if c.length == "" {
+		return &base.Response{StatusCode: base.StatusOK}, c.stream, nil
+	}
+	video := *c.video
+	video.Control = "trackID=0"
+	sdp, err := (&description.Session{Medias: []*description.Media{&video}}).Marshal()
+	if err != nil {
+		return &base.Response{StatusCode: base.StatusInternalServerError}, nil, err
+	}
+	sdp = bytes.Replace(sdp, []byte("m=video"), []byte("a=range:npt="+c.length+"\r\nm=video"), 1)
+	return &base.Response{StatusCode: base.StatusOK, Body: sdp}, nil, nil
 }
 
 func (c *rtspCamera) OnSetup(*gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {

@@ -23,10 +23,11 @@ import (
 // sessions are the clients of the worker protocol. Each is a run.
 type sessions struct {
 	*app
-	guard guard.Guard
-	ctx   context.Context // done when the program stops
-	stop  context.CancelCauseFunc
-	wg    sync.WaitGroup
+	guard   guard.Guard     // of cameras that clients name
+	servers guard.Guard     // of STUN and TURN servers that they name
+	ctx     context.Context // done when the program stops
+	stop    context.CancelCauseFunc
+	wg      sync.WaitGroup
 
 	mu       sync.Mutex
 	live     map[string]*session // by run id; guarded by mu
@@ -39,18 +40,27 @@ type session struct {
 	stop context.CancelCauseFunc
 }
 
-func (a *app) newSessions() (*sessions, error) {
-	s := &sessions{app: a, live: map[string]*session{}}
+func (a *app) newSessions() (s *sessions, err error) {
+	s = &sessions{app: a, live: map[string]*session{}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	for _, text := range a.cfg.Sessions.AllowURLs {
+	if s.guard, err = a.guardBy("sessions.allow_urls", a.cfg.Sessions.AllowURLs); err != nil {
+		return nil, err
+	}
+	s.servers, err = a.guardBy("sessions.allow_ice_servers", a.cfg.Sessions.AllowICEServers)
+	return s, err
+}
+
+// guardBy keeps clients to what a setting allows.
+func (a *app) guardBy(setting string, allowed []string) (guard.Guard, error) {
+	g := guard.Guard{Setting: setting, OwnPorts: a.ownPorts()}
+	for _, text := range allowed {
 		rule, err := guard.ParseRule(text)
 		if err != nil {
-			return nil, &pipeline.Error{Op: "read sessions.allow_urls", On: text, Kind: pipeline.BadConfig, Err: err}
+			return g, &pipeline.Error{Op: "read " + setting, On: text, Kind: pipeline.BadConfig, Err: err}
 		}
-		s.guard.Rules = append(s.guard.Rules, rule)
+		g.Rules = append(g.Rules, rule)
 	}
-	s.guard.OwnPorts = a.ownPorts()
-	return s, nil
+	return g, nil
 }
 
 // ownPorts are those that clients must not make Perch connect to.
@@ -65,6 +75,9 @@ func (a *app) ownPorts() []uint16 {
 	}
 	if t, ok := a.listen.Addr().(*net.TCPAddr); ok {
 		ports = append(ports, uint16(t.Port))
+	}
+	if u, ok := a.webrtc.Addr().(*net.UDPAddr); ok {
+		ports = append(ports, uint16(u.Port))
 	}
 	return ports
 }
@@ -114,12 +127,16 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 			opt.Codecs = append(opt.Codecs, codec)
 		}
 	}
-	if c.Offline {
-		opt.AllowServer = func(string) error {
-			return errors.New("sessions.offline is set: no STUN or TURN server is used")
-		}
-	}
+	opt.AllowServer = a.allowServer
 	return opt
+}
+
+// allowServer decides on a STUN or TURN server that a client names.
+func (a *app) allowServer(ctx context.Context, uri string) ([]string, error) {
+	if a.cfg.Sessions.Offline {
+		return nil, &pipeline.Error{Op: "use", On: "STUN and TURN servers", Kind: pipeline.Refused, Err: errors.New("sessions.offline is set")}
+	}
+	return a.session.servers.CheckICE(ctx, uri)
 }
 
 // lines writes errors on pictures, for all sessions: they are short and rare.

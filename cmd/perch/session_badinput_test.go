@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"perch/cmd/internal/config"
 	"perch/pipeline"
 )
 
@@ -107,6 +108,9 @@ func TestSessionsThatCannotStart(t *testing.T) {
 	camera := func(address string) map[string]any {
 		return map[string]any{"rtsp_url": "rtsp://viewer:" + secret + "@" + address + "/stream"}
 	}
+	servers := func(url string) map[string]any {
+		return map[string]any{"webrtc_config": map[string]any{"iceServers": []any{map[string]any{"urls": url, "username": "viewer", "credential": secret}}}}
+	}
 	for _, tt := range []struct {
 		name, sdp string
 		more      map[string]any
@@ -127,6 +131,8 @@ func TestSessionsThatCannotStart(t *testing.T) {
 		{"a camera that is away", offer, camera(gone), 502, gone},
 		{"this machine", offer, camera("127.0.0.1:554"), 400, "sessions.allow_urls"},
 		{"the metadata of a cloud", offer, camera("169.254.169.254"), 400, "sessions.allow_urls"},
+		{"a TURN server on this machine", offer, servers("turn:" + silent + "?transport=tcp"), 400, "sessions.allow_ice_servers"},
+		{"a STUN server in the metadata of a cloud", offer, servers("stun:169.254.169.254:80"), 400, "sessions.allow_ice_servers"},
 		{"a file of this machine", offer, map[string]any{"rtsp_url": "file:///etc/passwd"}, 400, "rtsp://"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,6 +156,15 @@ func TestSessionsThatCannotStart(t *testing.T) {
 		if c := r.Complete; c.Termination == pipeline.Failed {
 			t.Errorf("record: %+v", c)
 		}
+	}
+}
+
+// Offline, no server of a client is used, wherever it is.
+func TestOfflineSessionsRefuseServers(t *testing.T) {
+	a := &app{parts: &parts{cfg: config.Defaults()}}
+	a.cfg.Sessions.Offline = true
+	if use, err := a.allowServer(t.Context(), "stun:192.168.1.20"); pipeline.KindOf(err) != pipeline.Refused || !strings.Contains(err.Error(), "sessions.offline") || use != nil {
+		t.Errorf("%q, %v", use, err)
 	}
 }
 

@@ -17,18 +17,24 @@ import (
 	"perch/pipeline"
 )
 
-// A camera that goes away ends its session; with sessions.reconnect it is waited
-// for, and numbers and times go on.
+// A camera that goes away is waited for, and numbers and times go on; without
+// sessions.reconnect it ends its session, and a recording always does.
 func TestASessionsCameraGoesAway(t *testing.T) {
 	need(t, "PERCH_ORT_LIB")
 	t.Parallel()
 	const secret = "unlisted-password"
-	for _, reconnect := range []bool{false, true} {
-		t.Run(fmt.Sprintf("reconnect %v", reconnect), func(t *testing.T) {
+	for _, tt := range []struct {
+		name, setting, length string
+		reconnect             bool
+	}{{"by default", "", "", true}, {"not waited for", "reconnect: false, ", "", false}, {"a recording", "", "0-3600", false}} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cam := newRTSPCamera(t, secret)
+			cam, reconnect := newRTSPCamera(t, secret), tt.reconnect
+			cam.unplug()
+			cam.length = tt.length
+			cam.plug(t)
 			dir := t.TempDir()
-			d := startDaemon(t, dir, brief+fmt.Sprintf("sessions: {reconnect: %v, rtsp_timeout: 10s, rtsp_placeholder: the-door, rtsp_placeholder_url: \"rtsp://viewer:%s@%s/stream\"}\n", reconnect, secret, cam.addr))
+			d := startDaemon(t, dir, brief+fmt.Sprintf("sessions: {%srtsp_timeout: 10s, rtsp_placeholder: the-door, rtsp_placeholder_url: \"rtsp://viewer:%s@%s/stream\"}\n", tt.setting, secret, cam.addr))
 			g := d.guest(t, "", false)
 			g.join(map[string]any{"rtsp_url": "the-door"})
 			first := g.next()

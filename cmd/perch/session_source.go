@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -47,7 +48,7 @@ func (s *sessions) sessionSource(ctx context.Context, req api.SessionRequest) (p
 		return opened, nil
 	}
 	again := func() (pipeline.Source, error) { return s.media.NewSource(spec) }
-	return reopened{&pipeline.Persistent{First: opened, Again: again, Wait: reconnect, Log: s.log}, opened}, nil
+	return reopened{&pipeline.Persistent{First: opened, Again: again, Wait: reconnect, Enough: enoughOf(kind), Log: s.log}, opened}, nil
 }
 
 // hostOf names a camera by its address, without user, password and path.
@@ -61,6 +62,21 @@ func hostOf(address string) string {
 
 // reconnect is how a camera that went away during a run is tried again.
 var reconnect = pipeline.Backoff{Min: time.Second, Max: 15 * time.Second}
+
+// reconnectPatience is how long a session waits for its camera: the client hears
+// nothing meanwhile.
+const reconnectPatience = 2 * time.Minute
+
+// enoughOf says when a session's camera is not waited for. A recording, which has
+// a length, is played once. A camera that restarts closes its RTSP connection in
+// the same way as one that has nothing more to show; an MJPEG server that ends
+// its answer means it.
+func enoughOf(kind pipeline.SourceKind) func(pipeline.StreamInfo, time.Duration, error) bool {
+	return func(info pipeline.StreamInfo, silent time.Duration, err error) bool {
+		ended := kind == pipeline.SourceHTTP && errors.Is(err, pipeline.ErrCameraEnded)
+		return ended || info.Duration > 0 || silent > reconnectPatience
+	}
+}
 
 // reopened is an open source that is opened again when it goes away.
 type reopened struct {

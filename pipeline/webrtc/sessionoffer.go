@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -166,38 +167,48 @@ func firstCodec(m *sdp.MediaDescription, ours []pipeline.Codec) (pipeline.Codec,
 		Hint: "use a browser or client that has VP8 or H.264"}
 }
 
-// iceServers are those of the client and of the configuration. No error names
-// a credential.
-func iceServers(asked []ICEServer, o SessionOptions) ([]webrtc.ICEServer, error) {
+// iceServers are those of the client and of the configuration; missed are the
+// reasons why some of the client's are not among them. No error names a
+// credential.
+func iceServers(ctx context.Context, asked []ICEServer, o SessionOptions) (out []webrtc.ICEServer, missed, err error) {
 	bad := func(kind pipeline.Kind, err error) error {
 		return &pipeline.Error{Op: "read ICE servers", Kind: kind, Err: err, Hint: "send an empty list of iceServers; on a local network none is needed"}
 	}
-	var out []webrtc.ICEServer
+	// Whoever gathers our addresses would not wait any longer for a server.
+	ctx, cancel := context.WithTimeout(ctx, o.GatherTimeout)
+	defer cancel()
 	n := 0
 	for _, a := range asked {
+		var urls []string
 		for _, url := range a.URLs {
 			if n++; n > maxServers || len(url) > maxServerURL {
-				return nil, bad(pipeline.BadInput, fmt.Errorf("more than %d URLs, or one longer than %d bytes", maxServers, maxServerURL))
+				return nil, nil, bad(pipeline.BadInput, fmt.Errorf("more than %d URLs, or one longer than %d bytes", maxServers, maxServerURL))
 			}
 			scheme, _, _ := strings.Cut(url, ":")
 			if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) {
-				return nil, bad(pipeline.BadInput, errors.New("a URL is neither stun nor turn"))
+				return nil, nil, bad(pipeline.BadInput, errors.New("a URL is neither stun nor turn"))
 			}
-			if o.AllowServer == nil {
-				continue
+			use := []string{url}
+			if o.AllowServer != nil {
+				use, err = o.AllowServer(ctx, url)
 			}
-			if err := o.AllowServer(url); err != nil {
-				return nil, bad(pipeline.Refused, err)
+			switch kind := pipeline.KindOf(err); {
+			case err == nil:
+				urls = append(urls, use...)
+			case kind == pipeline.Gone:
+				missed = errors.Join(missed, err)
+			default:
+				return nil, nil, bad(kind, err)
 			}
 		}
-		if len(a.URLs) > 0 {
-			out = append(out, webrtc.ICEServer{URLs: a.URLs, Username: a.Username, Credential: a.Credential})
+		if len(urls) > 0 {
+			out = append(out, webrtc.ICEServer{URLs: urls, Username: a.Username, Credential: a.Credential})
 		}
 	}
 	if len(o.STUN) > 0 {
 		out = append(out, webrtc.ICEServer{URLs: o.STUN})
 	}
-	return out, nil
+	return out, missed, nil
 }
 
 // complete checks that an answer has addresses, and moves them from a section

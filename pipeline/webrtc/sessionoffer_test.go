@@ -1,13 +1,17 @@
 package webrtc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	pion "github.com/pion/webrtc/v4"
 
@@ -142,11 +146,11 @@ func TestFirstCommonCodecOfTheOfferCounts(t *testing.T) {
 }
 
 func TestBadSessionOffers(t *testing.T) {
-	s, _ := sessions(t, webrtc.SessionOptions{AllowServer: func(url string) error {
+	s, _ := sessions(t, webrtc.SessionOptions{AllowServer: func(_ context.Context, url string) ([]string, error) {
 		if strings.Contains(url, "169.254") {
-			return errors.New("link-local addresses are not allowed")
+			return nil, &pipeline.Error{Op: "open", On: url, Kind: pipeline.Refused, Err: errors.New("link-local addresses are not allowed")}
 		}
-		return nil
+		return []string{url}, nil
 	}})
 	good := newClient(t, kit{video: "recvonly"}).offer()
 	data := newClient(t, kit{}).offer()
@@ -212,6 +216,41 @@ func TestICEServersThatDoNotAnswerDelayTheAnswerOnlySoLong(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprint(err), "secret") {
 		t.Errorf("the error tells the credential: %v", err)
+	}
+}
+
+// What is allowed in a server's stead is asked, and nothing else; one that
+// cannot be found is left out.
+func TestICEServersAreReplacedByWhatIsAllowed(t *testing.T) {
+	reflector, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reflector.Close()
+	if err := reflector.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	s, _ := sessions(t, webrtc.SessionOptions{AllowServer: func(_ context.Context, url string) ([]string, error) {
+		asked = append(asked, url)
+		if strings.Contains(url, "nobody") {
+			return nil, &pipeline.Error{Op: "open", On: url, Kind: pipeline.Gone, Err: errors.New("there is no such name")}
+		}
+		return []string{"stun:" + reflector.LocalAddr().String()}, nil
+	}})
+	called := make(chan error, 1)
+	go func() {
+		_, _, err := reflector.ReadFrom(make([]byte, 1500))
+		called <- err
+	}()
+	v, _, err := s.OpenSession(t.Context(), webrtc.SessionRequest{Type: "offer", SDP: newClient(t, kit{}).offer(), StreamOutput: []string{},
+		ICEServers: []webrtc.ICEServer{{URLs: []string{"turn:nobody.invalid"}}, {URLs: []string{"stun:reflector.invalid", "stun:nobody.invalid"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if err := <-called; err != nil || !slices.Equal(asked, []string{"turn:nobody.invalid", "stun:reflector.invalid", "stun:nobody.invalid"}) {
+		t.Errorf("asked about %q, %v", asked, err)
 	}
 }
 

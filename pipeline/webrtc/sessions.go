@@ -33,7 +33,7 @@ type SessionOptions struct {
 	MaxUpload  int64         // bytes of an uploaded file; default 2 GiB
 	MaxChunks  int           // chunks of an uploaded file; default 1,048,576
 	KeepFree   int64         // bytes that an upload must leave on the disk; default 256 MiB
-	UploadIdle time.Duration // a session without pictures or a next chunk for so long ends; default 60 s
+	UploadIdle time.Duration // a session whose client sends no picture and no chunk for so long ends; default 60 s
 	UploadDir  string        // where uploads are kept; default the system's directory for temporary files
 
 	Bitrate int              // of the pictures sent, bits per second; default 4,000,000
@@ -45,8 +45,10 @@ type SessionOptions struct {
 	DrawLines   func(pic pipeline.Picture, lines []string)                     // writes errors on a picture; nil: they are not written
 
 	// AllowServer is asked about each ICE server that a client names, since it
-	// makes this device send packets there. nil allows all.
-	AllowServer func(url string) error
+	// makes this device connect to it, and returns the URLs to use in its stead,
+	// or an error of Kind BadInput or Refused. A server that is Gone is left out:
+	// a client in the same network finds us without it. nil allows all.
+	AllowServer func(ctx context.Context, url string) (use []string, err error)
 }
 
 func (o SessionOptions) withDefaults() SessionOptions {
@@ -110,10 +112,13 @@ func (s *Server) OpenSession(ctx context.Context, req SessionRequest) (*Session,
 		s.sessions.count.rejected.Add(1)
 		return nil, "", err
 	}
-	servers, err := iceServers(req.ICEServers, s.opts.Sessions)
+	servers, missed, err := iceServers(ctx, req.ICEServers, s.opts.Sessions)
 	if err != nil {
 		s.sessions.count.rejected.Add(1)
 		return nil, "", err
+	}
+	if missed != nil {
+		s.opts.Log.Info("a client's ICE servers left out", "error", missed)
 	}
 	v, err := s.newSession(req, p, servers)
 	if err != nil {

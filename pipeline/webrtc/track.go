@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -29,11 +30,14 @@ type trackReader struct {
 	track    *webrtc.TrackRemote
 	receiver *webrtc.RTPReceiver
 	codec    pipeline.Codec
+	silence  *time.Timer   // ends a track that brings no picture for too long
 	ended    chan struct{} // closed when the client has said goodbye
 	asked    time.Time     // when a key frame was last asked for
 }
 
-// play decodes the track until the client ends it.
+// play decodes the track until the client ends it, or sends no picture for so
+// long that its place is better given to somebody else: a connection stays up
+// without any.
 func (r *trackReader) play(ctx context.Context, out pipeline.Outlet) error {
 	v := r.session
 	if v.opt.OpenFeed == nil {
@@ -43,10 +47,18 @@ func (r *trackReader) play(ctx context.Context, out pipeline.Outlet) error {
 	if err != nil {
 		return err
 	}
+	heard, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	idle := v.opt.UploadIdle
+	r.silence = time.AfterFunc(idle, func() {
+		giveUp(&pipeline.Error{Op: "receive pictures from the client", Kind: pipeline.Timeout, Err: fmt.Errorf("its track brought none for %v", idle),
+			Hint: "send pictures more often, or end the session"})
+	})
+	defer r.silence.Stop()
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	wg.Go(func() { r.pump(feed, stop) })
-	err = feed.Run(ctx, out)
+	err = feed.Run(heard, out)
 	close(stop)
 	_ = r.track.SetReadDeadline(time.Unix(1, 0)) // wakes the pump
 	wg.Wait()
@@ -97,6 +109,7 @@ func (r *trackReader) pump(feed pipeline.Feed, stop <-chan struct{}) {
 
 func (r *trackReader) push(feed pipeline.Feed, a *assembler, units []pipeline.AccessUnit) {
 	for _, u := range units {
+		r.silence.Reset(r.session.opt.UploadIdle)
 		r.session.count.received.Add(1)
 		if !feed.Push(u) {
 			// The feed now waits for a key frame.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,6 +197,33 @@ func TestClientThatVanishes(t *testing.T) {
 		}
 		cl.await("the server closes the connection", cl.closed)
 	})
+}
+
+// A track that falls silent does not keep its session's place: the connection
+// alone says nothing of pictures to come.
+func TestTrackThatFallsSilent(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{UploadIdle: 2 * time.Second})
+	cl := newClient(t, kit{video: "sendonly"})
+	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}})
+	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, 0)
+	cl.await("the result channel opens", cl.opened)
+	stop := make(chan struct{})
+	go camera(t, cl, pipeline.CodecVP8, 0, 3000, stop)
+	if m := cl.next(); m.Complete || len(m.Errors) > 0 {
+		t.Errorf("%s", m)
+	}
+	close(stop)
+	frames, last := cl.all()
+	if len(frames) == 0 || last.Reason != nil {
+		t.Fatalf("%d messages, then %s", len(frames), last)
+	}
+	if m := frames[len(frames)-1]; len(m.Errors) != 1 || !strings.Contains(m.Errors[0], "its track brought none for 2s") {
+		t.Errorf("the last but one message: %s", m)
+	}
+	cl.close()
+	if rec := j.wait(t); rec.Termination != pipeline.SourceLost {
+		t.Errorf("the record says %s: %v", rec.Termination, rec.Errors)
+	}
 }
 
 func TestSourceThatFailsIsExplained(t *testing.T) {

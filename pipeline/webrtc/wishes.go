@@ -27,9 +27,10 @@ type wishes struct {
 	video bool
 	woke  chan struct{} // told of each new ACK
 
-	mu  sync.Mutex
-	now outputs // guarded by mu
-	ack int64   // guarded by mu: -1 until the first
+	mu     sync.Mutex
+	now    outputs // guarded by mu
+	ack    int64   // guarded by mu: -1 until the first
+	warned bool    // guarded by mu: of a stream output without video; a client could fill the log
 }
 
 func newWishes(req SessionRequest, log *slog.Logger) *wishes {
@@ -95,7 +96,8 @@ func (w *wishes) apply(c control) {
 	case c.Stream == nil:
 	case w.video:
 		w.now.stream = firstName(*c.Stream)
-	default:
+	case !w.warned:
+		w.warned = true
 		w.log.Warn("session's client chose a stream output, but the session was opened without video")
 	}
 	if c.ACK != nil && *c.ACK > w.ack && *c.ACK >= 0 {

@@ -105,7 +105,8 @@ func (e *Engine) Close() error {
 }
 
 // Begin implements [pipeline.Engine]: it starts the models that need nothing
-// but the frame.
+// but the frame. A tolerant engine reports one that does not start with the
+// frame, when it is that step's turn.
 func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, error) {
 	w := e.newWork(f)
 	e.setRoots(w)
@@ -115,6 +116,10 @@ func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, er
 		}
 		w.call = Call{ctx: ctx, e: e, n: u, work: w}
 		p, err := u.starter.Start(&w.call)
+		if err != nil && e.tolerates(ctx, err) {
+			w.failed, w.failedAt = e.stepError(u, err), i
+			break // later steps will not run
+		}
 		if err != nil {
 			w.discard()
 			return nil, e.stepError(u, err)
@@ -122,6 +127,11 @@ func (e *Engine) Begin(ctx context.Context, f pipeline.Frame) (pipeline.Work, er
 		w.hold(i, 0, p)
 	}
 	return w, nil
+}
+
+// tolerates reports whether a step's error concerns its frame only.
+func (e *Engine) tolerates(ctx context.Context, err error) bool {
+	return e.opts.Tolerant && ctx.Err() == nil && pipeline.KindOf(err) != pipeline.Stuck
 }
 
 // setRoots puts the frame into the columns of the inputs.
@@ -174,7 +184,7 @@ func (w *work) Finish(ctx context.Context, r *pipeline.Result) error {
 		return nil
 	}
 	e.outs.failed = true
-	if !e.opts.Tolerant || ctx.Err() != nil || pipeline.KindOf(err) == pipeline.Stuck {
+	if !e.tolerates(ctx, err) {
 		return err
 	}
 	r.Errors = append(r.Errors, err.Error())
@@ -186,6 +196,9 @@ func (e *Engine) runAll(ctx context.Context, w *work) error {
 		e.groups[i].n, e.groups[i].parent = 0, e.groups[i].parent[:0]
 	}
 	for i, u := range e.units {
+		if w.failed != nil && w.failedAt == i {
+			return w.failed
+		}
 		if err := e.runUnit(ctx, w, i, u); err != nil {
 			return err
 		}

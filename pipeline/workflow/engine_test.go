@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -199,6 +200,51 @@ func TestAStepThatFails(t *testing.T) {
 	})
 	t.Run("stuck", func(t *testing.T) {
 		h := harness(t, text, workflow.Options{Tolerant: true}, faulty(&pipeline.Error{Op: "infer", Kind: pipeline.Stuck, Err: fault}, 1))
+		if _, err := h.Try(workflowtest.Picture(64, 48, 1)); pipeline.KindOf(err) != pipeline.Stuck {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// reluctant does not start on the frames whose numbers it is given.
+type reluctant struct{ faultyBlock }
+
+func (b reluctant) Start(c *workflow.Call) (workflow.Pending, error) {
+	if slices.Contains(b.frames, c.Frame().Number) {
+		return nil, b.err
+	}
+	return &slowWork{log: new([]string)}, nil
+}
+
+func (b reluctant) Run(c *workflow.Call) error { return faultyBlock{}.Run(c) }
+
+func TestAStepThatDoesNotStart(t *testing.T) {
+	text := doc([]string{"n=$steps.f.value"}, `{"type": "test/faulty@v1", "name": "f", "image": "$inputs.image"}`)
+	start := func(t *testing.T, o workflow.Options, err error) *workflowtest.Harness {
+		m := faulty(err, 2)
+		m.New = func(*workflow.Params) (workflow.Block, error) { return reluctant{faultyBlock{err, []int64{2}}}, nil }
+		h := harness(t, text, o, m)
+		h.Blank()
+		return h
+	}
+	fault := errors.New("the model is on holiday")
+	const says = `step "f" (test/faulty@v1): the model is on holiday`
+	t.Run("strict", func(t *testing.T) {
+		if _, err := start(t, workflow.Options{}, fault).Try(workflowtest.Picture(64, 48, 1)); err == nil || err.Error() != says {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("tolerant", func(t *testing.T) {
+		h := start(t, workflow.Options{Tolerant: true}, fault)
+		if r := h.Blank(); !reflect.DeepEqual(r.Errors, []string{says}) || h.JSON("n") != "null" {
+			t.Errorf("errors %q, output %s", r.Errors, h.JSON("n"))
+		}
+		if r := h.Blank(); r.Errors != nil || h.JSON("n") != "3" {
+			t.Errorf("the fault stays: errors %q, output %s", r.Errors, h.JSON("n"))
+		}
+	})
+	t.Run("stuck", func(t *testing.T) {
+		h := start(t, workflow.Options{Tolerant: true}, &pipeline.Error{Op: "infer", Kind: pipeline.Stuck, Err: fault})
 		if _, err := h.Try(workflowtest.Picture(64, 48, 1)); pipeline.KindOf(err) != pipeline.Stuck {
 			t.Errorf("got %v", err)
 		}

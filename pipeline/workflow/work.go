@@ -14,6 +14,8 @@ type work struct {
 	frame      Frame
 	image      Image
 	pendings   [][]Pending // by unit, by element; nil where nothing was started
+	failed     error       // of a step that could not be started early
+	failedAt   int         // that step's place among the units
 	events     []pipeline.Event
 	deliveries []pipeline.Delivery
 	took       [pipeline.NumStages]time.Duration
@@ -28,7 +30,7 @@ func (e *Engine) newWork(f pipeline.Frame) *work {
 	} else {
 		w = &work{e: e, pendings: make([][]Pending, len(e.units))}
 	}
-	w.src, w.info = f, f.Info()
+	w.src, w.info, w.failed = f, f.Info(), nil
 	w.events, w.deliveries, w.took, w.made = nil, nil, [pipeline.NumStages]time.Duration{}, 0
 	e.number++
 	e.rate.see(w.info.PTS, e.stream.MaxFPS)

@@ -98,11 +98,14 @@ func tokenOf(r *http.Request) string {
 	return ""
 }
 
-// mayStart says why who asks may not start a session with that API key: on a
-// claimed device it has to be the owner's token.
+// mayStart says why who asks may not start a session with that API key: where
+// the device wants an owner it has to be the owner's token.
 func (s *Server) mayStart(r *http.Request, apiKey string) error {
-	if s.Claim == nil || s.Claim.Allows(apiKey) || s.Claim.Allows(tokenOf(r)) {
+	switch {
+	case s.Claim == nil || s.Claim.Allows(apiKey) || s.Claim.Allows(tokenOf(r)):
 		return nil
+	case apiKey == "" && tokenOf(r) == "":
+		return errNoKey
 	}
 	return &pipeline.Error{Op: "start session", Kind: pipeline.Refused, Err: errors.New("only the owner of this device may"), Hint: "give the token from claiming it as api_key"}
 }

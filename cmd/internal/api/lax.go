@@ -26,7 +26,10 @@ const maxDetails = 50
 
 // A lax reader takes values out of JSON as Pydantic does in its lax mode
 // (numbers and truths may be text) and collects what cannot be taken.
-type lax struct{ details []detail }
+type lax struct {
+	body    []byte
+	details []detail
+}
 
 // bad reports the value in at loc. The value is shown only if it is short and
 // plain: bodies hold keys and passwords.
@@ -52,13 +55,13 @@ func showable(in any) any {
 }
 
 // parseJSON reads one JSON value, numbers unchanged.
-func (l *lax) parseJSON(body []byte) (any, bool) {
+func (l *lax) parseJSON() (any, bool) {
 	loc := []any{"body"}
-	if len(bytes.TrimSpace(body)) == 0 {
+	if len(bytes.TrimSpace(l.body)) == 0 {
 		l.bad(loc, "missing", "Field required", nil)
 		return nil, false
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
+	dec := json.NewDecoder(bytes.NewReader(l.body))
 	dec.UseNumber()
 	var v any
 	why := "Extra data"
@@ -157,7 +160,8 @@ func (l *lax) list(v any, loc []any) []string {
 	return out
 }
 
-// raw reads an optional object and returns it as JSON.
+// raw reads an optional object and returns it as the client wrote it: the order
+// of its keys may mean something.
 func (f fields) raw(name string) json.RawMessage {
 	v, ok := f.get(name, true)
 	if !ok {
@@ -167,12 +171,15 @@ func (f fields) raw(name string) json.RawMessage {
 		f.lax.bad(f.at(name), "dict_type", "Input should be a valid dictionary", v)
 		return nil
 	}
-	// What has been read from JSON can be written as JSON.
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("api: " + err.Error())
+	text := json.RawMessage(f.lax.body)
+	for _, key := range f.at(name)[1:] {
+		var values map[string]json.RawMessage
+		if err := json.Unmarshal(text, &values); err != nil {
+			panic("api: " + err.Error()) // it has been read once
+		}
+		text = values[key.(string)]
 	}
-	return b
+	return text
 }
 
 // truth reads an optional boolean that may not be null.

@@ -27,7 +27,8 @@ const (
 	idleLimit   = 60 * time.Second
 	closeLimit  = 5 * time.Second // for requests that are going on at the end
 	maxTogether = 4               // snapshots encoded at a time
-	maxBodies   = 8               // requests for sessions read at a time
+	maxBodies   = 8               // large requests for sessions read at a time
+	bodyWait    = 3 * time.Second // for a place among them
 )
 
 // Options are what the server serves. All but Sessions, AllowedOrigins and
@@ -60,7 +61,7 @@ type Server struct {
 	log       *slog.Logger
 	handler   http.Handler
 	snapshots chan struct{} // places for encoders of snapshots
-	bodies    chan struct{} // places for requests for sessions that are being read
+	bodies    chan struct{} // places for large requests for sessions that are being read
 }
 
 // New returns a server. It fails with Kind BadConfig when an allowed origin is

@@ -1,14 +1,18 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"perch/pipeline"
 )
 
 // The addresses that clients of Roboflow Inference's WebRTC worker know.
@@ -56,25 +60,46 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	s.write(w, http.StatusOK, sessionAnswer{Status: "success", SDP: answer, Type: "answer"})
 }
 
-// readSession reads the request, or answers that it cannot. Bodies may be
-// large, so only a few are in memory at a time.
+// readSession reads the request, or answers that it cannot.
 func (s *Server) readSession(w http.ResponseWriter, r *http.Request) (SessionRequest, bool) {
-	select {
-	case s.bodies <- struct{}{}:
-		defer func() { <-s.bodies }()
-	case <-r.Context().Done():
+	var body bytes.Buffer
+	from := http.MaxBytesReader(w, r.Body, maxSessionBody)
+	_, err := body.ReadFrom(io.LimitReader(from, smallSessionBody))
+	if err == nil && body.Len() == smallSessionBody {
+		leave, ok := s.enterLarge(w, r)
+		if !ok {
+			return SessionRequest{}, false
+		}
+		defer leave()
+		_, err = body.ReadFrom(from)
+	}
+	if err != nil {
+		s.unreadable(w, r, err)
 		return SessionRequest{}, false
 	}
-	body, ok := s.sessionBody(w, r, maxSessionBody)
-	if !ok {
-		return SessionRequest{}, false
-	}
-	req, details := parseSession(body, s.SessionOptions)
+	req, details := parseSession(body.Bytes(), s.SessionOptions)
 	if details != nil {
 		s.unprocessable(w, details)
 		return SessionRequest{}, false
 	}
 	return req, true
+}
+
+// enterLarge takes one of the few places for large bodies, so that only a few
+// are in memory at a time, or answers that there is none: those who have them may
+// be slow. Most requests are small and need none.
+func (s *Server) enterLarge(w http.ResponseWriter, r *http.Request) (leave func(), ok bool) {
+	limit := time.NewTimer(bodyWait)
+	defer limit.Stop()
+	select {
+	case s.bodies <- struct{}{}:
+		return func() { <-s.bodies }, true
+	case <-r.Context().Done():
+	case <-limit.C:
+		s.failSession(w, r, &pipeline.Error{Op: "read session request", Kind: pipeline.Busy,
+			Err: fmt.Errorf("%d others of more than %d KiB are being read", maxBodies, smallSessionBody>>10), Hint: "try again in a few seconds"})
+	}
+	return nil, false
 }
 
 // A sessionAnswer is the reply that carries the SDP. Its pipeline_id stays null:
@@ -90,18 +115,13 @@ type sessionAnswer struct {
 	Type string `json:"type"`
 }
 
-// sessionBody reads a body of at most limit bytes, or answers that it cannot.
-func (s *Server) sessionBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err == nil {
-		return body, true
-	}
+// unreadable answers that a body cannot be read.
+func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		s.write(w, http.StatusRequestEntityTooLarge, sessionProblem{Message: "The request is too large."})
 	} else if r.Context().Err() == nil {
 		s.write(w, http.StatusBadRequest, sessionProblem{Message: "The request could not be read."})
 	}
-	return nil, false
 }
 
 func (s *Server) unprocessable(w http.ResponseWriter, details []detail) {
@@ -111,12 +131,13 @@ func (s *Server) unprocessable(w http.ResponseWriter, details []detail) {
 // heartbeat answers what keeps a session's place in the hosted service's quota.
 // Sessions here need none: they end with their connection.
 func (s *Server) heartbeat(w http.ResponseWriter, r *http.Request) {
-	body, ok := s.sessionBody(w, r, maxHeartbeatBody)
-	if !ok {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHeartbeatBody))
+	if err != nil {
+		s.unreadable(w, r, err)
 		return
 	}
-	l := &lax{}
-	if v, ok := l.parseJSON(body); ok {
+	l := &lax{body: body}
+	if v, ok := l.parseJSON(); ok {
 		if f, ok := l.object(v, []any{"body"}); ok {
 			if id, ok := f.need("session_id"); ok {
 				l.text(id, f.at("session_id"), 1024)

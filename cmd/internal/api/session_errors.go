@@ -41,6 +41,12 @@ type SourceError struct{ Err error }
 func (e *SourceError) Error() string { return e.Err.Error() }
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// errNoKey refuses a client that says nothing of who it is. Clients know such an
+// answer by its first sentence.
+var errNoKey = errors.New("no API key came with the request")
+
+const noKeyText = "Required Roboflow API key is missing. On this device it is the token that its owner got when claiming it: give it as api_key, or in the header Authorization: Bearer."
+
 // sessionProblem is the JSON form of most errors: a message and, for some, what
 // class of Roboflow Inference's it stands for.
 type sessionProblem struct {
@@ -118,6 +124,9 @@ func answerTo(err error) (status int, body any) {
 	}
 	if e, ok := errors.AsType[*SourceError](err); ok {
 		return http.StatusBadGateway, sessionProblem{e.Error(), "SourceError"}
+	}
+	if errors.Is(err, errNoKey) {
+		return http.StatusBadRequest, sessionProblem{Message: noKeyText}
 	}
 	kind := pipeline.KindOf(err)
 	if errors.Is(err, context.DeadlineExceeded) {

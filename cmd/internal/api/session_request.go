@@ -7,17 +7,18 @@ import (
 
 // Bounds of what a session may be asked with.
 const (
-	maxSessionBody = 8 << 20   // a workflow may contain a picture
-	maxSessionSDP  = 256 << 10 // the real clients send 2 to 8 KB
-	maxListed      = 1000      // names of outputs, ICE servers
+	maxSessionBody   = 8 << 20   // a workflow may contain a picture
+	smallSessionBody = 64 << 10  // the real clients send 5 to 30 KB; larger ones need a place
+	maxSessionSDP    = 256 << 10 // the real clients send 2 to 8 KB
+	maxListed        = 1000      // names of outputs, ICE servers
 )
 
 // parseSession reads the body of POST /initialise_webrtc_worker. The details
 // are what is wrong with it, nil when nothing is.
 func parseSession(body []byte, o SessionOptions) (SessionRequest, []detail) {
-	l := &lax{}
+	l := &lax{body: body}
 	req := SessionRequest{}
-	v, ok := l.parseJSON(body)
+	v, ok := l.parseJSON()
 	if !ok {
 		return req, l.details
 	}

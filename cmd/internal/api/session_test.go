@@ -6,15 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"perch/cmd/internal/api"
+	"perch/cmd/internal/claim"
 	"perch/pipeline"
 )
 
@@ -81,7 +85,7 @@ func TestSessionIsStarted(t *testing.T) {
 	}
 	hour := time.Hour
 	wanted := api.SessionRequest{
-		Workflow: api.SessionWorkflow{Specification: json.RawMessage(`{"version":"1.0"}`), ImageInput: "image", MetadataInput: "video_metadata"},
+		Workflow: api.SessionWorkflow{Specification: json.RawMessage(`{"version": "1.0"}`), ImageInput: "image", MetadataInput: "video_metadata"},
 		Offer:    api.SessionDescription{Type: "offer", SDP: "v=0"}, Realtime: true, TimeLimit: &hour,
 	}
 	if !reflect.DeepEqual(s.got, wanted) {
@@ -161,8 +165,21 @@ func TestSessionWorkflowFields(t *testing.T) {
 	if !reflect.DeepEqual(s.got.Workflow, want) {
 		t.Errorf("%+v", s.got.Workflow)
 	}
-	if p := string(s.got.Workflow.Parameters); !strings.Contains(p, `"n":12345678901234567890`) {
+	if p := string(s.got.Workflow.Parameters); p != `{"n": 12345678901234567890, "s": "<&>"}` {
 		t.Errorf("parameters %s", p)
+	}
+}
+
+// Workflows and parameters keep the order of their keys, in which columns of a
+// CSV file stand, for example; of two equal keys the last one counts.
+func TestSessionWorkflowIsPassedOnAsWritten(t *testing.T) {
+	s := &starter{}
+	srv, _ := sessionServer(t, s, nil)
+	const spec, params = `{"version" : "1.0", "steps": [{"zone":1,"count":"<é>","area":{"z":0,"a":1e2}}]}`, `{"z": 1, "a": 2}`
+	w := send(srv, "{"+offer+`, "workflow_configuration": {"workflow_specification": {}}, "Workflow_configuration": {"workflows_parameters": {"no": 1}},
+		"workflow_configuration": {"type": "WorkflowConfiguration", "workflow_specification": {}, "workflow_specification": `+spec+`, "WORKFLOW_SPECIFICATION": {}, "workflows_parameters": `+params+`}}`)
+	if got := s.got.Workflow; w.Code != http.StatusOK || string(got.Specification) != spec || string(got.Parameters) != params {
+		t.Errorf("%d %s\n%s\n%s", w.Code, w.Body, got.Specification, got.Parameters)
 	}
 }
 
@@ -336,6 +353,43 @@ func TestSessionKeyInHeader(t *testing.T) {
 	}
 }
 
+// Where the device wants an owner, a session needs the owner's token as its key.
+// A missing key is answered as in Roboflow Inference, a wrong one is a refusal.
+func TestSessionNeedsTheOwnersKey(t *testing.T) {
+	c, err := claim.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &starter{}
+	srv, _ := sessionServer(t, s, func(o *api.Options) { o.Claim = c })
+	body := "{" + offer + "," + workflow
+	const missing, refused = `{"message":"Required Roboflow API key is missing. `, `{"message":"start session: only the owner of this device may`
+	check := func(status int, says, more string, header ...string) {
+		t.Helper()
+		if w := send(srv, body+more+"}", header...); w.Code != status || !strings.HasPrefix(w.Body.String(), says) {
+			t.Errorf("%q %q: %d %s", more, header, w.Code, w.Body)
+		}
+	}
+	check(400, missing, "") // nobody owns it yet
+	check(401, refused, `, "api_key": "wrong"`)
+	token, err := c.Take("gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(400, missing, "")
+	check(400, missing, `, "api_key": ""`)
+	check(400, missing, `, "api_key": null`, "Authorization", "Bearer ")
+	check(401, refused, `, "api_key": "wrong"`)
+	check(401, refused, "", "Authorization", "Bearer wrong")
+	check(401, refused, "", "Cookie", "perch_token=wrong")
+	if s.got.Offer.Type != "" {
+		t.Error("a session was started")
+	}
+	check(200, "", `, "api_key": "`+token+`"`)
+	check(200, "", "", "Authorization", "Bearer "+token)
+	check(200, "", "", "Cookie", "perch_token="+token)
+}
+
 func TestSessionStartIsLimited(t *testing.T) {
 	s := &starter{ctx: func(ctx context.Context) { <-ctx.Done() }, err: fmt.Errorf("open: %w", context.DeadlineExceeded)}
 	srv, _ := sessionServer(t, s, func(o *api.Options) { o.SessionOptions.StartTimeout = 10 * time.Millisecond })
@@ -403,6 +457,45 @@ func TestSessionsAcrossSites(t *testing.T) {
 		if pre.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != page || h.Get("Access-Control-Allow-Credentials") != "true" ||
 			h.Get("Access-Control-Allow-Headers") != "content-type,authorization" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "POST") || h.Get("Access-Control-Allow-Private-Network") != "true" {
 			t.Errorf("preflight: %d %v", pre.Code, h)
+		}
+	}
+}
+
+// Clients that send large bodies slowly keep out nobody but others with large
+// bodies, who are told so.
+func TestSlowBodiesKeepNobodyWaiting(t *testing.T) {
+	var o api.Options
+	srv, _ := sessionServer(t, &starter{}, func(to *api.Options) { o = *to })
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := api.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		small, large := "{"+offer+","+workflow+"}", "{"+offer+","+workflow+`, "x": "`+strings.Repeat("x", 100_000)+`"}`
+		var slow sync.WaitGroup
+		defer slow.Wait()
+		for range 8 {
+			body, write := io.Pipe()
+			defer write.Close()
+			slow.Go(func() {
+				srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/initialise_webrtc_worker", body))
+			})
+			if _, err := io.WriteString(write, large[:70_000]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if w := send(srv, small); w.Code != http.StatusOK {
+			t.Errorf("a small body: %d %s", w.Code, w.Body)
+		}
+		w := send(srv, large)
+		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "SessionLimitError") {
+			t.Errorf("a large body: %d %s", w.Code, w.Body)
+		}
+	})
+	for range 20 { // places are given back
+		if w := send(srv, "{"+offer+","+workflow+`, "x": "`+strings.Repeat("x", 100_000)+`"}`); w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
 }

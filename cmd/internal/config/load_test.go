@@ -232,7 +232,7 @@ func TestEveryField(t *testing.T) {
 		"webrtc.addresses": "192.0.2.1,2001:db8::1", "cameras.front-door.url": "rtsp://192.0.2.7:554/s1", "cameras.front-door.decoder": "avdec_h264",
 		"models.providers": "cpu,cuda", "workflows.allow_write": "/other/a,/other/b", "smtp.host": "mail.example.org", "smtp.from": "perch@example.org",
 		"sessions.allowed_origins": "https://a.example,*", "sessions.stun_servers": "stun:stun.example.org:3478,stun:192.0.2.9",
-		"sessions.allow_urls": "public,192.0.2.0/24,cam.example.org:554", "sessions.shutdown_reserve": "0s", "sessions.rtsp_placeholder_url": "rtsp://192.0.2.8/s",
+		"sessions.allow_urls": "public,192.0.2.0/24,cam.example.org:554", "sessions.allow_ice_servers": "private,127.0.0.1:3478", "sessions.shutdown_reserve": "0s", "sessions.rtsp_placeholder_url": "rtsp://192.0.2.8/s",
 	}
 	// These exclude others and get a configuration of their own.
 	apart := []string{"mqtt.password_file", "mqtt.embedded.listen", "cameras.front-door.password_file", "smtp.password_file",

@@ -27,7 +27,8 @@ func TestMistakes(t *testing.T) {
 				"  time_limit: 8d\n" +
 				"  shutdown_reserve: 1m\n" +
 				"  jpeg_quality: 101\n" +
-				"  rtsp_placeholder: demo\n",
+				"  rtsp_placeholder: demo\n" +
+				"  allow_ice_servers: [stun.example.org, 'stun:a.example.org:3478']\n",
 			want: []string{
 				`2:26 sessions.allowed_origins[1]: "console.example.org" is not an origin`,
 				`3:45 sessions.stun_servers[1]: "turn:b.example.org" is not a STUN server; write stun:host:port`,
@@ -38,6 +39,7 @@ func TestMistakes(t *testing.T) {
 				`5:15 sessions.time_limit: 8d is longer than sessions.time_limit_max, which is 7d`,
 				`7:17 sessions.jpeg_quality: 101 is out of range; it may be from 1 to 100`,
 				`8:21 sessions.rtsp_placeholder: rtsp_placeholder and rtsp_placeholder_url belong together`,
+				`9:41 sessions.allow_ice_servers[1]: "stun:a.example.org:3478" is not an address`,
 			},
 		},
 		{

@@ -33,11 +33,12 @@ type Sessions struct {
 	Offline            bool     `yaml:"offline" upstream:"OFFLINE_MODE" doc:"Use no STUN or TURN server, and refuse a session that brings one."`
 	MaxUpload          ByteSize `yaml:"max_upload" default:"2 GiB" min:"1 MiB" max:"1 TiB" doc:"The largest file that a client may upload."`
 	MaxChunks          int      `yaml:"max_chunks" default:"100000" min:"1" max:"10000000" doc:"The most pieces that an upload may have; clients send 48 KiB in each."`
-	UploadIdle         Duration `yaml:"upload_idle" default:"1m" min:"1s" max:"1h" doc:"An upload of which nothing has come for so long ends its session."`
+	UploadIdle         Duration `yaml:"upload_idle" default:"1m" min:"1s" max:"1h" doc:"A client whose upload or own video track has brought nothing for so long loses its session."`
 	MaxPixels          int      `yaml:"max_pixels" default:"33177600" min:"76800" max:"268435456" doc:"A session whose pictures have more pixels than this, width times height, ends."`
 	AllowURLs          []string `yaml:"allow_urls" default:"private" doc:"Where rtsp_url and mjpeg_url of clients may lead: private (networks of RFC 1918 and 4193), public, ranges as 192.0.2.0/24, addresses, host names, the last two with :port if need be. This machine itself, link-local addresses and the ports of Perch must be named one by one."`
+	AllowICEServers    []string `yaml:"allow_ice_servers" default:"private,public" doc:"Where STUN and TURN servers that clients name may be, written like allow_urls. Such servers are mostly on the internet, so that is allowed by default; what allow_urls wants named one by one must be named here, too: a TURN server on this machine as 127.0.0.1:3478."`
 	RTSPTimeout        Duration `yaml:"rtsp_timeout" default:"10s" min:"500ms" max:"1m" doc:"How long a camera that a client names may take to show its first picture, and be silent later."`
-	Reconnect          bool     `yaml:"reconnect" doc:"Open a client's camera anew when it goes away, instead of ending the session."`
+	Reconnect          bool     `yaml:"reconnect" default:"true" doc:"Open a client's camera anew when it goes away, for two minutes without a picture; then, or with false at once, the session ends, as it does in Roboflow Inference. The end of a recording, which an RTSP server gives a length, and of an MJPEG server's answer always ends it."`
 	RTSPPlaceholder    string   `yaml:"rtsp_placeholder" upstream:"WEBRTC_MODAL_RTSP_PLACEHOLDER" doc:"A client that gives this as rtsp_url gets rtsp_placeholder_url, which it need not know."`
 	RTSPPlaceholderURL URL      `yaml:"rtsp_placeholder_url" upstream:"WEBRTC_MODAL_RTSP_PLACEHOLDER_URL" doc:"The camera behind rtsp_placeholder. It may contain user and password, which are never shown, and need not be in allow_urls."`
 }
@@ -58,11 +59,15 @@ func (c *Config) checkSessions(r *report) {
 	if s.Offline && len(s.STUNServers) > 0 {
 		r.bad("sessions.stun_servers", "has no effect, because sessions.offline is true; unset one of them")
 	}
-	for i, entry := range s.AllowURLs {
-		if _, err := guard.ParseRule(entry); err != nil {
-			r.bad(at("allow_urls", i), "%s %v", shown(redact(entry)), err)
+	checkRules := func(key string, list []string) {
+		for i, entry := range list {
+			if _, err := guard.ParseRule(entry); err != nil {
+				r.bad(at(key, i), "%s %v", shown(redact(entry)), err)
+			}
 		}
 	}
+	checkRules("allow_urls", s.AllowURLs)
+	checkRules("allow_ice_servers", s.AllowICEServers)
 	if s.TimeLimit > s.TimeLimitMax {
 		r.bad("sessions.time_limit", "%v is longer than sessions.time_limit_max, which is %v", s.TimeLimit, s.TimeLimitMax)
 	}

@@ -32,6 +32,7 @@ func TestUpstreamVariables(t *testing.T) {
 	defaults := Defaults().Sessions
 	want.MaxSessions, want.ConnectTimeout, want.Linger, want.MaxUpload = defaults.MaxSessions, defaults.ConnectTimeout, defaults.Linger, defaults.MaxUpload
 	want.MaxChunks, want.UploadIdle, want.MaxPixels, want.AllowURLs, want.RTSPTimeout = defaults.MaxChunks, defaults.UploadIdle, defaults.MaxPixels, defaults.AllowURLs, defaults.RTSPTimeout
+	want.AllowICEServers, want.Reconnect = defaults.AllowICEServers, defaults.Reconnect
 	got, expected := values(c), values(&Config{Sessions: want})
 	for path, v := range expected {
 		if strings.HasPrefix(path, "sessions.") && got[path] != v {

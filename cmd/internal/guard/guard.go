@@ -17,11 +17,13 @@ import (
 // lookupLimit bounds one question to the resolver.
 const lookupLimit = 5 * time.Second
 
-// A Guard decides where URLs of clients may lead. Public and private networks
+// A Guard decides where URLs of clients may lead, [Guard.Check] those of cameras
+// and [Guard.CheckICE] those of STUN and TURN servers. Public and private networks
 // are open where a rule says so. This machine, link-local addresses and other
 // special ones must be named: by their address, or by a range that contains
 // nothing else. A port of Perch on this machine must be named with the address.
 type Guard struct {
+	Setting  string // where Rules come from, for errors
 	Rules    []Rule
 	OwnPorts []uint16 // that Perch listens on
 	// Lookup resolves a name; nil asks the system.
@@ -44,9 +46,20 @@ func (g Guard) Check(ctx context.Context, rawURL string) (pinned string, err err
 		// Nothing of the URL is quoted: its parts are not to be told apart.
 		return "", &pipeline.Error{Op: "open", On: "URL", Kind: pipeline.BadInput, Err: err}
 	}
-	host := canonical(u.Hostname())
-	fail := func(kind pipeline.Kind, err error) (string, error) {
-		return "", &pipeline.Error{Op: "open", On: u.Scheme + "://" + u.Host, Kind: kind, Err: err}
+	addrs, err := g.reach(ctx, u.Scheme+"://"+u.Host, canonical(u.Hostname()), port)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme == "http" || u.Scheme == "rtsp" {
+		u.Host = net.JoinHostPort(addrs[0].String(), strconv.Itoa(int(port)))
+	}
+	return u.String(), nil
+}
+
+// reach returns the addresses of host that may be connected to, at least one.
+func (g Guard) reach(ctx context.Context, on, host string, port uint16) (open []netip.Addr, err error) {
+	fail := func(kind pipeline.Kind, err error) ([]netip.Addr, error) {
+		return nil, &pipeline.Error{Op: "open", On: on, Kind: kind, Err: err}
 	}
 	addrs, err := g.resolve(ctx, host)
 	if err != nil {
@@ -62,12 +75,12 @@ func (g Guard) Check(ctx context.Context, rawURL string) (pinned string, err err
 			why = err
 			continue
 		}
-		if u.Scheme == "http" || u.Scheme == "rtsp" {
-			u.Host = net.JoinHostPort(a.String(), strconv.Itoa(int(port)))
-		}
-		return u.String(), nil
+		open = append(open, a)
 	}
-	return fail(pipeline.Refused, why)
+	if len(open) == 0 {
+		return fail(pipeline.Refused, why)
+	}
+	return open, nil
 }
 
 // parse checks the form of a URL. Its errors quote nothing.
@@ -155,9 +168,9 @@ func (g Guard) allows(host string, a netip.Addr, port uint16, own []netip.Addr) 
 		}
 	}
 	if ownPort {
-		return fmt.Errorf("port %d of this machine is Perch's own, and sessions.allow_urls does not name it", port)
+		return fmt.Errorf("port %d of this machine is Perch's own, and %s does not name it", port, g.Setting)
 	}
-	return fmt.Errorf("%v is %s, which sessions.allow_urls does not allow", a, what.class)
+	return fmt.Errorf("%v is %s, which %s does not allow", a, what.class, g.Setting)
 }
 
 // matches reports whether r means a, which is a place of the kind what.

@@ -13,7 +13,7 @@ import (
 // world resolves a few names and owns 192.168.1.5.
 func world(t *testing.T, rules ...string) Guard {
 	t.Helper()
-	g := Guard{OwnPorts: []uint16{8080, 1883}}
+	g := Guard{Setting: "sessions.allow_urls", OwnPorts: []uint16{8080, 1883}}
 	for _, s := range rules {
 		r, err := ParseRule(s)
 		if err != nil {
