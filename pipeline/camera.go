@@ -37,7 +37,11 @@ type Camera struct {
 	state CameraState             // guarded by mu
 	run   *Run                    // guarded by mu: nil between runs
 	stop  context.CancelCauseFunc // guarded by mu: ends the present run
-	away  loss                    // guarded by mu: of the present run's source
+
+	// Of the present run's source.
+	away   loss          // guarded by mu
+	opened time.Time     // guarded by mu
+	news   chan struct{} // guarded by mu: one of them changed
 }
 
 // loss is what was said of a source that is away; the zero value is of none.
@@ -124,23 +128,25 @@ func (c *Camera) Run(ctx context.Context) error {
 // again. It fits [Persistent.Lost].
 func (c *Camera) Interrupted(err error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.away = loss{c.Now(), err}
-	run := c.run
-	c.mu.Unlock()
-	if run != nil {
-		c.enter(Stalled, text(err), run.Status().Stream)
-	}
+	signal(c.news)
 }
 
-// lost returns what was said of a source that is away and has not shown a
-// picture since.
-func (c *Camera) lost(newest time.Time) loss {
+// back notes that the present run's source is open.
+func (c *Camera) back() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if newest.After(c.away.at) {
-		c.away = loss{}
-	}
-	return c.away
+	c.away, c.opened = loss{}, c.Now()
+	signal(c.news)
+}
+
+// source returns since when the present run's source is away, if it is, and when
+// it was opened last.
+func (c *Camera) source() (away loss, opened time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.away, c.opened
 }
 
 // once makes one run and reports why it ended and whether pictures came.
@@ -151,26 +157,27 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	news := make(chan struct{}, 1)
 	c.mu.Lock()
-	c.run, c.stop = run, cancel
+	c.run, c.stop, c.news = run, cancel, news
+	c.away, c.opened = loss{}, time.Time{}
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.run, c.stop, c.away = nil, nil, loss{}
+		c.run, c.stop = nil, nil
 		c.mu.Unlock()
 	}()
 
 	var wg sync.WaitGroup
 	watched, done := context.WithCancel(ctx)
-	opened := make(chan struct{}, 1)
 	told := run.OnOpen
 	run.OnOpen = func(info StreamInfo) {
 		if told != nil {
 			told(info)
 		}
-		signal(opened)
+		c.back()
 	}
-	wg.Go(func() { live = c.watch(watched, run, opened, cancel) })
+	wg.Go(func() { live = c.watch(watched, run, news, cancel) })
 	record, err := run.Run(ctx)
 	done()
 	wg.Wait()
@@ -183,25 +190,27 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 // watch follows the frames of a run: the first, right before which the stream is
 // opened, makes the camera Live, a gap makes it Stalled, and a longer one ends
 // the run.
-func (c *Camera) watch(ctx context.Context, run *Run, opened <-chan struct{}, end context.CancelCauseFunc) (live bool) {
+func (c *Camera) watch(ctx context.Context, run *Run, news <-chan struct{}, end context.CancelCauseFunc) (live bool) {
 	tick := time.NewTicker(min(c.StallAfter/4, time.Second))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return live || run.Status().Books.In > 0
-		case <-opened:
-			live = true
-			c.enter(Live, "", run.Status().Stream)
-			continue
+		case <-news:
 		case <-tick.C:
 		}
+		away, opened := c.source() // before the status, which then is of the stream that is open
 		s := run.Status()
-		if s.LastFrame.IsZero() {
+		if opened.IsZero() {
 			continue // the source's own open deadline is at work
 		}
 		live = true
-		gap, away := c.Now().Sub(s.LastFrame), c.lost(s.LastFrame)
+		seen := opened
+		if s.LastFrame.After(seen) {
+			seen = s.LastFrame
+		}
+		gap := c.Now().Sub(seen)
 		switch {
 		case gap >= c.StallAfter+c.LostAfter:
 			err := fmt.Errorf("%w: nothing for %v", ErrStalled, gap.Round(time.Second))
@@ -210,7 +219,8 @@ func (c *Camera) watch(ctx context.Context, run *Run, opened <-chan struct{}, en
 			}
 			end(&Error{Op: "read", On: "camera " + c.Name, Kind: Gone, Err: err})
 			return true
-		case !away.at.IsZero(): // it said so itself
+		case !away.at.IsZero():
+			c.enter(Stalled, text(away.err), s.Stream)
 		case gap >= c.StallAfter:
 			c.enter(Stalled, fmt.Sprintf("no picture for %v", c.StallAfter), s.Stream)
 		default:
@@ -223,7 +233,7 @@ func (c *Camera) watch(ctx context.Context, run *Run, opened <-chan struct{}, en
 func (c *Camera) enter(phase CameraPhase, cause string, info StreamInfo) {
 	c.mu.Lock()
 	old := c.state
-	if old.State == phase && (phase == Live || old.Cause == cause) {
+	if old.State == phase && old.Cause == cause && (phase != Live || old.Decoder == info.Decoder && old.Fallback == info.Fallback) {
 		c.mu.Unlock()
 		return
 	}
