@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"perch/cmd/internal/api"
+	"perch/cmd/internal/clock"
 	"perch/pipeline"
 	"perch/pipeline/webrtc"
 	"perch/storage"
@@ -227,7 +228,7 @@ func (a device) Status() api.Status {
 	s := api.Status{
 		Device: a.device, Name: a.name(), Version: version, StartedAt: a.started, UptimeS: time.Since(a.started).Seconds(),
 		Platform: a.platform(), Models: a.Models(), MQTT: a.mqtt.status(), Viewers: a.webrtc.Stats().Viewers, Problems: []api.Problem{},
-		Clock: api.Clock{Now: time.Now(), Trusted: a.clock.Read().WallTrusted, BootID: a.clock.Read().BootID},
+		Clock: a.clockNow(),
 		Disk:  diskOf(string(a.cfg.DataDir)),
 	}
 	st := a.store.Stats()
@@ -291,6 +292,15 @@ func diskOf(path string) api.Disk {
 		return api.Disk{Path: path}
 	}
 	return api.Disk{Path: path, FreeBytes: fs.Bavail * uint64(fs.Bsize), TotalBytes: fs.Blocks * uint64(fs.Bsize)}
+}
+
+func (a device) clockNow() api.Clock {
+	now := a.clock.Read()
+	c := api.Clock{Now: time.Now(), Trusted: now.WallTrusted, BootID: now.BootID}
+	if _, err := clock.Synchronised(); err != nil {
+		c.Error = err.Error()
+	}
+	return c
 }
 
 // stats are read at each scrape of /metrics.

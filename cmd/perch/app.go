@@ -13,6 +13,7 @@ import (
 
 	"perch/cmd/internal/api"
 	"perch/cmd/internal/api/console"
+	"perch/cmd/internal/clock"
 	"perch/cmd/internal/config"
 	"perch/cmd/internal/warmup"
 	"perch/pipeline"
@@ -53,6 +54,9 @@ func serve(ctx context.Context, load func() (*config.Config, error), stdout, std
 	a := &app{parts: newParts(cfg, log), started: time.Now(), load: load}
 	for _, note := range cfg.Notes() {
 		log.Warn("configuration", "note", note)
+	}
+	if _, err := clock.Synchronised(); err != nil {
+		log.Warn("times cannot be trusted", "error", err)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	if err := a.open(ctx); err != nil {

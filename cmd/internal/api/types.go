@@ -83,6 +83,7 @@ type Clock struct {
 	Now     time.Time `json:"now"`
 	Trusted bool      `json:"trusted"`
 	BootID  string    `json:"boot_id"`
+	Error   string    `json:"error,omitempty"` // why nobody knows whether it is trusted
 }
 
 // Problem is something that a person should look at.

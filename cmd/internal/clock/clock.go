@@ -3,6 +3,7 @@
 package clock
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -31,17 +32,19 @@ func New() Clock {
 
 // Read returns the present moment.
 func (c Clock) Read() pipeline.ClockReading {
-	return pipeline.ClockReading{BootID: c.bootID, MonotonicS: sinceBoot().Seconds(), WallTrusted: Synchronised()}
+	synchronised, _ := Synchronised() // who wants to know why not asks itself
+	return pipeline.ClockReading{BootID: c.bootID, MonotonicS: sinceBoot().Seconds(), WallTrusted: synchronised}
 }
 
 // Synchronised reports whether the kernel believes that something (NTP, PTP,
-// a GPS) keeps the wall clock right.
-func Synchronised() bool {
+// a GPS) keeps the wall clock right. The error is that of a kernel that may not
+// be asked, as in a sandbox.
+func Synchronised() (bool, error) {
 	var tx syscall.Timex
 	if _, err := syscall.Adjtimex(&tx); err != nil {
-		return false
+		return false, fmt.Errorf("the kernel does not say whether the clock is right: %w", err)
 	}
-	return tx.Status&statusUnsynced == 0
+	return tx.Status&statusUnsynced == 0, nil
 }
 
 func sinceBoot() time.Duration {

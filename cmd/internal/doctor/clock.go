@@ -33,10 +33,11 @@ func (h Host) clock(now time.Time, kernelSays bool, maxError time.Duration, err 
 		return missing("it is "+at+" here, so the clock was reset and never set", hint+"; by hand: sudo date -s 'YYYY-MM-DD hh:mm'")
 	case err == nil && kernelSays:
 		return good("%s, synchronised, within %v", at, maxError.Round(time.Millisecond))
-	case timesyncd:
-		return good("%s, synchronised by systemd-timesyncd since the start", at)
 	case err != nil:
-		return warning(fmt.Sprintf("%s; the kernel does not say whether it is right (%v), as in some containers", at, err), "see on the machine itself: timedatectl")
+		return warning(fmt.Sprintf("%s; whether it is right is not known, for the kernel may not be asked here (%v): results are marked as of an untrusted clock", at, err),
+			"see on the machine itself: timedatectl; a container or sandbox has to allow the call adjtimex, as Perch's own unit does")
+	case timesyncd:
+		return warning(at+", no longer synchronised, though systemd-timesyncd has set it since the start: results are marked as of an untrusted clock", hint)
 	}
 	return warning(at+", not synchronised: results are marked as of an untrusted clock", hint)
 }

@@ -48,6 +48,6 @@ function facts({ models, platform, storage, disk, mqtt, clock }) {
   if (!mqtt.enabled) list.push(["MQTT", "Off", "no broker is configured", ""]);
   else if (mqtt.connected) list.push(["MQTT", "Connected", mqtt.waiting ? `${words.plural(mqtt.waiting, "message")} on the way` : mqtt.broker, ""]);
   else list.push(["MQTT", "Not connected", `${mqtt.error ? mqtt.error + "; " : ""}${words.plural(mqtt.waiting, "message")} kept for later`, "warn"]);
-  list.push(["Clock", clock.trusted ? "Synchronised" : "Not synchronised", clock.trusted ? "" : "times of events may be wrong", clock.trusted ? "" : "warn"]);
+  list.push(["Clock", clock.trusted ? "Synchronised" : clock.error ? "Unknown" : "Not synchronised", clock.trusted ? "" : clock.error || "times of events may be wrong", clock.trusted ? "" : "warn"]);
   return list;
 }
