@@ -30,6 +30,7 @@ status is 1 when something is missing.`,
 				return err
 			}
 			report := doctor.Run(cmd.Context(), checks(cfg)...)
+			report.About = doctor.Host{Root: "/"}.About(cmd.Context(), version)
 			if asJSON {
 				err = report.WriteJSON(cmd.OutOrStdout())
 			} else {

@@ -137,6 +137,7 @@ const ReportSchema = "perch.doctor/1"
 // A Report is all findings, in the order of the checks.
 type Report struct {
 	Schema   string    `json:"schema"`
+	About              // filled in by the caller
 	Worst    Status    `json:"worst"`
 	Findings []Finding `json:"findings"`
 }
