@@ -105,7 +105,7 @@ func TestKilledWhileWriting(t *testing.T) {
 	if owed := s.Stats().DeliveryCount; err != nil || odd != 0 || owed < int64(4*len(said["complete"])) {
 		t.Errorf("%d deliveries for %d complete runs, %d without the result or it without them, %v", owed, len(said["complete"]), odd, err)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, writersDir, "*")); len(files) != 1 {
+	if files, _ := filepath.Glob(filepath.Join(dir, WritersDir, "*")); len(files) != 1 {
 		t.Errorf("stale locks: %v", files)
 	}
 }

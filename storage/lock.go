@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// writersDir holds a locked file for each process that writes the database.
-const writersDir = "writers"
+// WritersDir, beside the database, holds a locked file for each process that
+// writes it.
+const WritersDir = "writers"
 
 // An owner is this process's name in runs.owner. Its file is locked for as
 // long as the process lives, however it ends: that is how the next Open tells
@@ -25,7 +26,7 @@ type owner struct {
 }
 
 func newOwner(dir string) (*owner, error) {
-	if err := os.MkdirAll(filepath.Join(dir, writersDir), 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, WritersDir), 0o750); err != nil {
 		return nil, err
 	}
 	for {
@@ -87,7 +88,7 @@ func sweepOwners(dir string) error {
 	return nil
 }
 
-func ownerPath(dir, name string) string { return filepath.Join(dir, writersDir, name+".lock") }
+func ownerPath(dir, name string) string { return filepath.Join(dir, WritersDir, name+".lock") }
 
 func (o *owner) release() error { return errors.Join(os.Remove(o.file.Name()), o.file.Close()) }
 

@@ -75,7 +75,7 @@ func TestOpenRefusesWithAReason(t *testing.T) {
 			mustExec(t, db, `BEGIN EXCLUSIVE`)
 		}, pipeline.Storage, "another program holds the database"},
 		"not a folder": {func(t *testing.T, dir string) {
-			if err := os.WriteFile(filepath.Join(dir, writersDir), nil, 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, WritersDir), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, pipeline.Storage, "not a directory"},
@@ -104,7 +104,7 @@ func TestOpenReadOnlyFolder(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	open(t, Options{Dir: dir}).Close()
-	for _, p := range []string{dir, filepath.Join(dir, FileName), filepath.Join(dir, writersDir)} {
+	for _, p := range []string{dir, filepath.Join(dir, FileName), filepath.Join(dir, WritersDir)} {
 		if err := os.Chmod(p, 0o555); err != nil {
 			t.Fatal(err)
 		}

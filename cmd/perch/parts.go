@@ -137,13 +137,16 @@ func modelOptions(cfg *config.Config, log *slog.Logger) models.Options {
 	}
 }
 
+// deviceIDName is the file in data_dir that keeps the device's name.
+const deviceIDName = "device-id"
+
 // deviceID returns what the configuration says, else what was made at the
 // first start, else makes it.
 func deviceID(configured, dir string) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}
-	path := filepath.Join(dir, "device-id")
+	path := filepath.Join(dir, deviceIDName)
 	b, err := os.ReadFile(path)
 	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
 		return id, nil

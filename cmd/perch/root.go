@@ -16,7 +16,10 @@ import (
 	"perch/systemd"
 )
 
-const defaultConfig = "/etc/perch/perch.yaml"
+const (
+	defaultConfig      = "/etc/perch/perch.yaml"
+	defaultEnvironment = "/etc/default/perch" // the unit's EnvironmentFile
+)
 
 // globals are the flags that every command has.
 type globals struct {
@@ -57,7 +60,7 @@ missing; 74 results cannot be kept; 75 a camera or broker is away, try again;
 	f.StringVar(&g.config, "config", "", "configuration `file` (default "+defaultConfig+" if there is one)")
 	f.StringVar(&g.dataDir, "data-dir", "", "`folder` of results and models, instead of the configuration's")
 	f.StringVar(&g.logLevel, "log-level", "", "debug, info, warn or error, instead of the configuration's")
-	root.AddCommand(newRun(g), newProcess(g), newCheck(g), newDoctor(g), newModel(g), newWorkflow(g), newExport(g), newBench(g), newVersion(), newClaim(g), newBuildEngine())
+	root.AddCommand(newRun(g), newProcess(g), newCheck(g), newDoctor(g), newModel(g), newWorkflow(g), newExport(g), newBench(g), newVersion(), newClaim(g), newImage(g), newBuildEngine())
 	return root
 }
 
@@ -80,12 +83,19 @@ func atLeastOne(what string) cobra.PositionalArgs {
 	}
 }
 
-// load reads the configuration. Only a file that was asked for must exist.
+// load reads the configuration. Only a file that was asked for must exist. Who
+// asks for none sees the service's: its file, and the variables of its own file
+// below those of this process.
 func (g *globals) load() (*config.Config, error) {
 	path, environ := g.config, os.Environ()
 	if path == "" {
 		if _, err := os.Stat(defaultConfig); err == nil {
 			path = defaultConfig
+			service, err := config.ReadEnvironment(defaultEnvironment)
+			if err != nil {
+				return nil, err
+			}
+			environ = append(service, environ...)
 		}
 	}
 	if g.dataDir != "" {

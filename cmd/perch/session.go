@@ -106,6 +106,9 @@ func (s *sessions) sessionLibrary(ctx context.Context) *workflow.Library {
 	return blocks.Library(opt)
 }
 
+// uploadsName is the folder in data_dir of clients' files, while a session has them.
+const uploadsName = "uploads"
+
 // peerOptions are what the configuration says of sessions' connections.
 func (a *app) peerOptions() webrtc.SessionOptions {
 	c := a.cfg.Sessions
@@ -113,7 +116,7 @@ func (a *app) peerOptions() webrtc.SessionOptions {
 		MaxSessions: c.MaxSessions, ConnectTimeout: time.Duration(c.ConnectTimeout), ACKWindow: c.AckWindow, BufferLimit: int(c.BufferLimit),
 		DrainPoll: time.Duration(c.DrainDelay), Gzip: c.Gzip, JPEGQuality: c.JPEGQuality, Linger: time.Duration(c.Linger),
 		MaxUpload: int64(c.MaxUpload), MaxChunks: c.MaxChunks, UploadIdle: time.Duration(c.UploadIdle),
-		UploadDir: filepath.Join(string(a.cfg.DataDir), "uploads"), STUN: c.STUNServers, Bitrate: a.cfg.Preview.Bitrate,
+		UploadDir: filepath.Join(string(a.cfg.DataDir), uploadsName), STUN: c.STUNServers, Bitrate: a.cfg.Preview.Bitrate,
 		Codecs: []pipeline.Codec{}, OpenFeed: a.media.FeedOpener(c.MaxPixels), OpenEncoder: a.media.OpenEncoder, DrawLines: a.lines.draw,
 		OpenFile: func(path string, pace pipeline.Pace) (pipeline.Source, error) {
 			return a.media.NewSource(gst.SourceSpec{Kind: pipeline.SourceFile, Name: "upload", Path: path, Pace: pace, RealTime: pace == pipeline.Realtime, MaxPixels: c.MaxPixels})

@@ -110,6 +110,7 @@ same "configuration" "root:perch 640" "$(m stat -c '%U:%G %a' /etc/perch/perch.y
 same "state" "perch:perch 750" "$(m stat -c '%U:%G %a' /var/lib/perch)"
 check "the console answers" curl -sfo /dev/null http://localhost:8080/
 check "it says that it is ready" curl -sf http://localhost:8080/readyz
+. "$here/clock.sh"
 check "unit is sound" systemd-analyze verify --man=no perch.service
 check "the man page and the completions are there" test -s /usr/share/man/man8/perch.8.gz -a -s /usr/share/bash-completion/completions/perch
 check "the installed files are those of the package" dpkg --verify perch
@@ -216,20 +217,7 @@ check "data are kept" test -s /var/lib/perch/perch.db -a -s /etc/perch/perch.yam
 check "install again" dpkg -i /mnt/better.deb
 within 10 "it runs" "$active"
 same "device" "$device" "$(m cat /var/lib/perch/device-id)"
-check "prepares an image" /usr/lib/perch/image-prepare
-check "no identity is left" test ! -e /var/lib/perch/device-id -a ! -e /var/lib/perch/perch.db
-msh 'sed "s/^# edited.*/device:\n  id: kit/" -i /etc/perch/perch.yaml'
-if m /usr/lib/perch/image-prepare >"$work/out" 2>&1; then bad "an id in the configuration goes unnoticed"; else ok "an id in the configuration is refused"; fi
-msh 'sed -i "/^device:/d; /^  id: kit/d" /etc/perch/perch.yaml; systemctl start perch'
-if [ "$(m cat /var/lib/perch/device-id)" != "$device" ]; then ok "another device after the next start"; else bad "the same device after image-prepare"; fi
-msh 'cp /usr/share/perch/perch.yaml /etc/perch/perch.yaml'
-check "prepares an image whose copies ask for an owner" /usr/lib/perch/image-prepare --claim
-m systemctl start perch
-within 10 "such a copy runs" "curl -sf localhost:8080/readyz"
-same "and shows nothing before it is claimed" 403 "$(m curl -s -o /dev/null -w '%{http_code}' localhost:8080/api/v1/status)"
-check "it is claimed" sh -c "curl -sf -d '{\"name\":\"gate\"}' localhost:8080/api/v1/claim | grep -q token"
-same "then it shows what it does" 200 "$(m curl -s -o /dev/null -w '%{http_code}' localhost:8080/api/v1/status)"
-same "and obeys its owner only" 401 "$(m curl -s -o /dev/null -w '%{http_code}' -X DELETE localhost:8080/api/v1/runs/x)"
+. "$here/image.sh"
 check "purge" dpkg -P perch
 # The journal, the logs of dpkg and the test's own files are not the package's.
 left=$(msh "find / -xdev \( -path /proc -o -path /sys -o -path /mnt -o -path /var/log \) -prune -o -name '*perch*' ! -name perch-test-root -print; getent passwd perch || true")

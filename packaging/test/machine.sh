@@ -4,7 +4,8 @@
 #   machine.sh up ROOT DIR       boots; DIR keeps what the machine writes
 #   machine.sh sh DIR COMMAND... runs a command in it
 #   machine.sh down DIR          shuts it down; DIR stays
-# DIR/bind is /mnt in the machine.
+# DIR/bind is /mnt in the machine. It may ask whether the clock is right, which nspawn
+# forbids by itself.
 set -euo pipefail
 leader() { pgrep -P "$(cat "$1/nspawn.pid")" -x systemd; }
 
@@ -19,7 +20,7 @@ up)
 		mount -t tmpfs tmpfs /run
 		echo $$ >"$1/nspawn.pid"
 		exec systemd-nspawn -q -D "$1/machine" --boot --machine="$2" --register=no --keep-unit \
-			--private-network --console=pipe --bind="$1/bind:/mnt"' - "$dir" "perch-test-$$" </dev/null >"$dir/console.log" 2>&1 &
+			--private-network --system-call-filter=adjtimex --console=pipe --bind="$1/bind:/mnt"' - "$dir" "perch-test-$$" </dev/null >"$dir/console.log" 2>&1 &
 	state=""
 	for _ in $(seq 300); do
 		sleep 0.2

@@ -34,7 +34,7 @@ type Config struct {
 
 // Device says who this device is.
 type Device struct {
-	ID   string `yaml:"id" doc:"The device's name in topics and records: letters, digits, - and _. Empty: made at the first start and kept in data_dir/device-id."`
+	ID   string `yaml:"id" own:"is the name of one device" doc:"The device's name in topics and records: letters, digits, - and _. Empty: made at the first start and kept in data_dir/device-id."`
 	Name string `yaml:"name" doc:"What people call it; shown in the console."`
 }
 
@@ -55,14 +55,14 @@ type Log struct {
 // MQTT is the broker that results are sent to.
 type MQTT struct {
 	URL          URL      `yaml:"url" doc:"The broker: mqtt://host:1883, or mqtts://host:8883 for TLS. Empty: nothing is sent, unless mqtt.embedded.listen is set."`
-	Username     string   `yaml:"username" doc:"Who to be at the broker."`
+	Username     string   `yaml:"username" own:"is a login" doc:"Who to be at the broker."`
 	Password     Secret   `yaml:"password" doc:"Its password. Never shown; better in a file of its own."`
-	PasswordFile Path     `yaml:"password_file" doc:"A file whose first line is the password."`
+	PasswordFile Path     `yaml:"password_file" own:"leads to a password" doc:"A file whose first line is the password."`
 	CAFile       Path     `yaml:"ca_file" doc:"PEM file of the authorities that may sign the broker's certificate. Empty: those of the system."`
 	CertFile     Path     `yaml:"cert_file" doc:"PEM file of the certificate that Perch shows to the broker."`
-	KeyFile      Path     `yaml:"key_file" doc:"PEM file of that certificate's key."`
+	KeyFile      Path     `yaml:"key_file" own:"leads to a private key" doc:"PEM file of that certificate's key."`
 	Prefix       string   `yaml:"prefix" default:"perch" doc:"The first part of every topic; the device's id follows it."`
-	ClientID     string   `yaml:"client_id" doc:"The client identifier. Empty: perch- and the device's id."`
+	ClientID     string   `yaml:"client_id" own:"is the name of one device" doc:"The client identifier. Empty: perch- and the device's id."`
 	Embedded     Embedded `yaml:"embedded"`
 
 	FromFile Secret `yaml:"-" json:"-"` // what PasswordFile holds; filled in by Load
@@ -123,9 +123,9 @@ type WebRTC struct {
 type Camera struct {
 	URL                URL        `yaml:"url" doc:"Where the pictures come from: rtsp://host/path, http://host/video.mjpg, a file, v4l2:///dev/video0, csi://0 or test://."`
 	Enabled            bool       `yaml:"enabled" default:"true" doc:"Whether it runs."`
-	Username           string     `yaml:"username" doc:"Who to be at the camera."`
+	Username           string     `yaml:"username" own:"is a login" doc:"Who to be at the camera."`
 	Password           Secret     `yaml:"password" doc:"Its password. Never shown."`
-	PasswordFile       Path       `yaml:"password_file" doc:"A file whose first line is the password."`
+	PasswordFile       Path       `yaml:"password_file" own:"leads to a password" doc:"A file whose first line is the password."`
 	Transport          string     `yaml:"transport" default:"auto" enum:"auto|tcp|udp" doc:"How RTSP brings the pictures. auto: UDP, then TCP."`
 	Latency            Duration   `yaml:"latency" default:"200ms" min:"0s" max:"10s" doc:"How long RTSP waits for packets that are late."`
 	Model              string     `yaml:"model" doc:"The model that runs on it. Empty: models.default."`

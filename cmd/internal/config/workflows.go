@@ -20,9 +20,9 @@ type Workflows struct {
 type SMTP struct {
 	Host         string `yaml:"host" doc:"The mail server. Empty: no mail is sent, and a workflow that sends some is refused."`
 	Port         int    `yaml:"port" default:"587" min:"1" max:"65535" doc:"Its port. 465 is encrypted from the first byte, whatever starttls says."`
-	Username     string `yaml:"username" doc:"Who to be at the mail server. Empty: no login."`
+	Username     string `yaml:"username" own:"is a login" doc:"Who to be at the mail server. Empty: no login."`
 	Password     Secret `yaml:"password" doc:"Its password. Never shown; better in a file of its own."`
-	PasswordFile Path   `yaml:"password_file" doc:"A file whose first line is the password."`
+	PasswordFile Path   `yaml:"password_file" own:"leads to a password" doc:"A file whose first line is the password."`
 	From         string `yaml:"from" doc:"The sender's address, for example perch@example.org."`
 	StartTLS     bool   `yaml:"starttls" default:"true" doc:"Encrypt before anything is said (STARTTLS). false sends mail and password in the clear."`
 
@@ -42,10 +42,14 @@ func (c *Config) WorkflowDir() string {
 	return filepath.Join(string(c.DataDir), "workflows")
 }
 
+// WriteFolderName is the folder in data_dir where workflows may write when
+// nothing else is said.
+const WriteFolderName = "workflow-files"
+
 // WriteFolders are the folders below which workflows may write.
 func (c *Config) WriteFolders() []string {
 	if len(c.Workflows.AllowWrite) == 0 {
-		return []string{filepath.Join(string(c.DataDir), "workflow-files")}
+		return []string{filepath.Join(string(c.DataDir), WriteFolderName)}
 	}
 	var folders []string
 	for _, p := range c.Workflows.AllowWrite {
