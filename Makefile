@@ -8,12 +8,13 @@ CLIP    := $(CACHE)/clips/vtest.avi
 SAMPLE  := $(CACHE)/clips/sample.mp4
 SDK     := $(CACHE)/inference-sdk-0.1.13/index.es.js
 STATE   ?= $(CURDIR)/.perch
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# .source is in an unpacked source archive, which has no git.
+VERSION ?= $(or $(shell cut -d' ' -f1 .source 2>/dev/null),$(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 # Who answers for the packages: set it when they are handed on to others.
 export MAINTAINER ?= Perch maintainers <perch@example.org>
 GOLINK  := -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run test build check bench cross deb test-deb test-arm64 clean
+.PHONY: help run test build check bench cross deb source test-deb test-arm64 clean
 help: ## show this
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 13
 
@@ -56,6 +57,10 @@ deb: ## write the Debian packages for amd64 and arm64 to dist, with their bills 
 	@packaging/deps.sh build cross
 	packaging/deb.sh $(VERSION) dist
 	@if command -v lintian >/dev/null; then packaging/test/lint.sh dist; else echo "lintian: left out; apt-get install lintian"; fi
+
+source: ## write the packages' source to dist, which the LGPL wants beside them
+	@packaging/deps.sh build
+	packaging/source.sh $(VERSION) dist
 
 test-deb: deb ## install, upgrade, break and purge the package in a container with systemd; needs root
 	@packaging/deps.sh run machine

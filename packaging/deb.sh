@@ -7,15 +7,11 @@ shift 2
 [ $# -gt 0 ] || set -- amd64 arm64
 here=$(dirname "$(realpath "$0")")
 top=$(dirname "$here")
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$top" log -1 --format=%ct)}
+# An unpacked source archive has a file that says what git would.
+seconds() { cut -d' ' -f2 "$top/.source" 2>/dev/null || git -C "$top" log -1 --format=%ct; }
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(seconds)}
 export SOURCE_DATE_EPOCH
-
-# A tag v1.2.3 is version 1.2.3. Anything else sorts before the first release, by
-# the time of its commit.
-case $version in
-v[0-9]*) deb=$(echo "${version#v}" | tr - +) ;;
-*) deb=0~git$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y%m%d.%H%M%S)+$(echo "$version" | tr - .) ;;
-esac
+deb=$("$here/version.sh" "$version" "$SOURCE_DATE_EPOCH")
 
 mkdir -p "$out"
 # The completions are the same everywhere; this machine can run the amd64 program.

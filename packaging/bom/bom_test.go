@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -99,6 +100,72 @@ func TestRun(t *testing.T) {
 	}
 	if copyright != read(t, filepath.Join(dir, "copyright2")) || read(t, filepath.Join(dir, "sbom1")) != read(t, filepath.Join(dir, "sbom2")) {
 		t.Error("two runs differ")
+	}
+}
+
+// Whoever changes a module, as the LGPL lets them, gets a package whose papers say so.
+func TestChangedModule(t *testing.T) {
+	dir := t.TempDir()
+	changed, program, mod := filepath.Join(dir, "pflag"), filepath.Join(dir, "program"), filepath.Join(dir, "go.mod")
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"github.com/spf13/cobra\"\n\nfunc main() {}\n")
+	write(t, mod, read(t, "../../go.mod"))
+	write(t, filepath.Join(dir, "go.sum"), read(t, "../../go.sum"))
+	goes := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("go", args...)
+		cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GOFLAGS=")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("go %q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if err := os.CopyFS(changed, os.DirFS(goes("list", "-m", "-f", "{{.Dir}}", "github.com/spf13/pflag"))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(changed, "NOTICE"), "Copyright 2031 Who Changed It")
+	goes("mod", "edit", "-replace", "github.com/spf13/pflag="+changed, mod)
+	goes("build", "-modfile", mod, "-o", program, filepath.Join(dir, "main.go"))
+	extras := filepath.Join(dir, "extras.json")
+	write(t, extras, "[]")
+	copyright, sbom := filepath.Join(dir, "copyright"), filepath.Join(dir, "sbom")
+	if err := run([]string{"-program", program, "-arch", "arm64", "-version", "2.0", "-extras", extras, "-copyright", copyright, "-sbom", sbom}, os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	text := read(t, copyright)
+	for _, want := range []string{"Copyright 2031 Who Changed It", " (changed)\n https://github.com/spf13/pflag\n",
+		"cross/build.sh arm64 changed dist/perch-arm64\n", "Source: perch_2.0_source.tar.xz\n", "Comment: github.com/spf13/cobra v1."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the copyright file lacks %q", want)
+		}
+	}
+	if bill := read(t, sbom); strings.Contains(bill, "pkg:golang/github.com/spf13/pflag") || !strings.Contains(bill, " (changed)") || strings.Contains(text+bill, dir) {
+		t.Error("the bill does not say that the module was changed, or says where it lay")
+	}
+	other := linked(&debug.Module{Path: "example.org/a", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/fork", Version: "v1.1.0"}})
+	if other.Name != "example.org/a" || other.PURL != "pkg:golang/example.org/fork@v1.1.0" || other.Source != "https://example.org/fork" {
+		t.Errorf("a fork: %+v", other)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	if _, err := exec.LookPath("dpkg"); err != nil {
+		t.Skip("dpkg, which orders versions, is not here")
+	}
+	last := "0~"
+	for _, tag := range []string{"abc1234", "v1.2.2", "v1.2.3-alpha", "v1.2.3-beta2", "v1.2.3-rc1", "v1.2.3-rc1-4-gabc1234", "v1.2.3-rc2", "v1.2.3-rc10", "v1.2.3", "v1.2.3-4-gabc1234", "v1.2.3-11-gabc1234-dirty", "v1.2.4-rc1"} {
+		out, err := exec.Command("../version.sh", tag, "1700000000").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := strings.TrimSpace(string(out))
+		if err := exec.Command("dpkg", "--compare-versions", version, "gt", last).Run(); err != nil {
+			t.Errorf("%s is version %s, which does not come after %s: %v", tag, version, last, err)
+		}
+		last = version
+	}
+	if last != "1.2.4~rc1" {
+		t.Errorf("v1.2.4-rc1 is version %s", last)
 	}
 }
 

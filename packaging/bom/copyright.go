@@ -9,20 +9,26 @@ import (
 )
 
 // copyrightHead begins the file, in Debian's machine-readable format.
+// VERSION and ARCH are those of the package.
 const copyrightHead = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: perch
+Source: perch_VERSION_source.tar.xz
+ It belongs beside this package, wherever the package is offered.
 Comment:
  The program /usr/bin/perch holds the Go modules below; each stanza names one,
  with its version, and gives its licence as its authors wrote it.
  .
  github.com/go-gst/go-gst (LGPL 2.1) and github.com/go-gst/go-glib (LGPL 3) are
  linked statically. Whoever has this package may change them and link the
- program anew: Perch's source and its own licence (Apache-2.0) allow it, and
-   go mod edit -replace github.com/go-gst/go-gst=YOUR_FOLDER
-   make cross
- in the source does it, with the modules' sources from any Go module proxy in
- the versions below; the program that results takes the place of
- /usr/bin/perch, which nothing locks. The LGPL 3 adds to the GPL 3, whose text
+ program anew. The source named above has both in its folder lgpl; there, after
+ a change, on Debian 12 for amd64,
+   go mod edit -replace github.com/go-gst/go-gst=./lgpl/go-gst
+   go mod edit -replace github.com/go-gst/go-glib=./lgpl/go-glib
+   packaging/deps.sh build cross
+   cross/build.sh ARCH changed dist/perch-ARCH
+ writes the program, which takes the place of /usr/bin/perch; nothing locks it.
+ "make deb" there writes whole packages. The other modules come from any Go
+ module proxy in the versions below. The LGPL 3 adds to the GPL 3, whose text
  is in /usr/share/common-licenses/GPL-3 on Debian systems. GStreamer, GLib and
  glibc (LGPL) are not in the package; the program uses those of the system.
 
@@ -34,9 +40,9 @@ License: Apache-2.0
 `
 
 // copyrightFile lists every part with its licence's own words.
-func copyrightFile(parts []part) ([]byte, error) {
+func copyrightFile(version, arch string, parts []part) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString(copyrightHead)
+	b.WriteString(strings.NewReplacer("VERSION", version, "ARCH", arch).Replace(copyrightHead))
 	for i, p := range parts {
 		files := p.Files
 		if files == "" {

@@ -52,7 +52,7 @@ func run(args []string, stderr io.Writer) error {
 		return err
 	}
 	parts = append(parts, more...)
-	text, err := copyrightFile(parts)
+	text, err := copyrightFile(*version, *arch, parts)
 	if err != nil {
 		return err
 	}

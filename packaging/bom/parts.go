@@ -42,11 +42,6 @@ func modules(info *debug.BuildInfo) ([]part, error) {
 	}
 	list := []part{{Name: "Go standard library", Version: strings.TrimPrefix(info.GoVersion, "go"), Kind: "library",
 		PURL: "pkg:golang/std@" + strings.TrimPrefix(info.GoVersion, "go"), Source: "https://go.dev", Licence: "BSD-3-Clause", notice: string(std)}}
-	for _, m := range info.Deps {
-		if m.Replace != nil {
-			return nil, fmt.Errorf("%s is replaced by %s: say in extras.json what that is", m.Path, m.Replace.Path)
-		}
-	}
 	if len(info.Deps) == 0 {
 		return nil, errors.New("the program lists no modules: was it built with go build?")
 	}
@@ -59,7 +54,7 @@ func modules(info *debug.BuildInfo) ([]part, error) {
 		if dir == "" {
 			return nil, fmt.Errorf("%s is in the program, but not in the module cache: run go mod download", m.Path)
 		}
-		p := part{Name: m.Path, Version: m.Version, Kind: "library", PURL: "pkg:golang/" + m.Path + "@" + m.Version, Source: "https://" + m.Path}
+		p := linked(m)
 		if err := p.readNotices(licenceFiles(dir)); err != nil {
 			return nil, err
 		}
@@ -68,13 +63,44 @@ func modules(info *debug.BuildInfo) ([]part, error) {
 	return list, nil
 }
 
+// linked describes a module as it was linked. One that was changed has no address
+// where others could get the same.
+func linked(m *debug.Module) part {
+	p := part{Name: m.Path, Version: m.Version, Kind: "library", PURL: "pkg:golang/" + m.Path + "@" + m.Version, Source: "https://" + m.Path}
+	switch r := m.Replace; {
+	case r == nil:
+	case isFolder(r):
+		p.Version, p.PURL = m.Version+" (changed)", ""
+	default:
+		p.Version, p.PURL, p.Source = r.Version, "pkg:golang/"+r.Path+"@"+r.Version, "https://"+r.Path
+	}
+	return p
+}
+
+// isFolder reports whether go.mod puts a folder in a module's place, not another module.
+func isFolder(m *debug.Module) bool { return m != nil && modfolder.MatchString(m.Path) }
+
+// modfolder is how a folder in go.mod begins, which no module's path does.
+var modfolder = regexp.MustCompile(`^\.{0,2}/`)
+
 // moduleFolders says where the sources of the program's modules are. They are
 // asked for by name: a list of "all" wants the module files of the whole graph,
 // which a machine that has only built the program does not have.
 func moduleFolders(deps []*debug.Module) (map[string]string, error) {
+	folders := map[string]string{}
 	args := []string{"mod", "download", "-json"}
+	was := map[string]string{} // what a module stands for, by its own path
 	for _, m := range deps {
-		args = append(args, m.Path+"@"+m.Version)
+		is := m
+		if m.Replace != nil {
+			is = m.Replace
+		}
+		if isFolder(m.Replace) {
+			folders[m.Path] = is.Path // go run starts this program in the folder of go.mod
+			continue
+		}
+		was[is.Path] = m.Path
+		args = append(args, is.Path+"@"+is.Version)
 	}
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off")
@@ -83,13 +109,12 @@ func moduleFolders(deps []*debug.Module) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go mod download of what is in the program: %w: %s", err, out)
 	}
-	folders := map[string]string{}
 	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
 		var m struct{ Path, Dir string }
 		if err := d.Decode(&m); err != nil {
 			return nil, err
 		}
-		folders[m.Path] = m.Dir
+		folders[was[m.Path]] = m.Dir
 	}
 	return folders, nil
 }

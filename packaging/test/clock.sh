@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # the variables are deb-test.sh's
 # Part of deb-test.sh: the service says of the clock what this system knows of it.
 # Whether the kernel may be asked at all is machine.sh's work.
 check "root may ask for the clock" sh -c 'perch doctor --json | tr -d "\n" | grep -E "\"name\": \"clock\"[^}]*synchronised"'

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # the variables are deb-test.sh's
 # Part of deb-test.sh: images of kits. Perch is installed, runs, and has data of $device.
 state=/var/lib/perch
 # kept WHAT: image-prepare refuses with status 65 or 78, and nothing has gone.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The tests of the packages that make deb has written: what lintian and
-# systemd-analyze say, whether a second build gives the same bytes, and deb-test.sh.
+# systemd-analyze say, whether a second build gives the same bytes, source.sh and
+# deb-test.sh.
 #   packaging/test/run.sh DIR CACHE CLIP
 set -euo pipefail
 dir=${1:?usage: run.sh DIR CACHE CLIP} cache=${2:?} sample=${3:?}
@@ -19,6 +20,7 @@ exposure=$(systemd-analyze security --offline=true --threshold=25 --no-pager "$t
 echo "$exposure"
 
 "$here/same.sh" "$dir" "$cache"
+"$here/source.sh" "$cache"
 
 gst-launch-1.0 -q filesrc location="$sample" ! qtdemux ! h264parse ! avdec_h264 ! identity eos-after=40 ! \
 	x264enc key-int-max=20 ! h264parse ! mp4mux ! filesink location="$work/clip.mp4"
