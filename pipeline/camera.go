@@ -15,16 +15,16 @@ import (
 var ErrStalled = errors.New("no picture arrived in time")
 
 // A Camera keeps one camera running: its time until it is lost is a [Run], and
-// between two of them it waits longer and longer. A loss that is over before
-// LostAfter, of a [Persistent] source, is an interruption of the run and not its
-// end. Fill in the fields, then call Camera.Run once.
+// between two of them it waits longer and longer. A loss of a [Persistent] source
+// that is over before StallAfter and LostAfter is an interruption of the run and
+// not its end. Fill in the fields, then call Camera.Run once.
 type Camera struct {
 	Name   string
 	Device string
 	// Start returns a run that is ready to go; it is called for each attempt.
 	Start      func(ctx context.Context) (*Run, error)
 	StallAfter time.Duration // live without a frame for this long is Stalled
-	LostAfter  time.Duration // Stalled for this long is given up and reconnected
+	LostAfter  time.Duration // for this much longer is given up and reconnected
 	Retry      Backoff       // between attempts at a camera that is away
 	Refused    Backoff       // between attempts at a camera that says no
 	Events     EventLog
@@ -39,15 +39,9 @@ type Camera struct {
 	stop  context.CancelCauseFunc // guarded by mu: ends the present run
 
 	// Of the present run's source.
-	away   loss          // guarded by mu
+	away   error         // guarded by mu: why it is, nil if it is not
 	opened time.Time     // guarded by mu
 	news   chan struct{} // guarded by mu: one of them changed
-}
-
-// loss is what was said of a source that is away; the zero value is of none.
-type loss struct {
-	at  time.Time
-	err error
 }
 
 // Backoff is a growing wait with a limit and jitter, so that many cameras that
@@ -129,7 +123,9 @@ func (c *Camera) Run(ctx context.Context) error {
 func (c *Camera) Interrupted(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.away = loss{c.Now(), err}
+	if c.away = err; err == nil {
+		c.away = ErrCameraEnded
+	}
 	signal(c.news)
 }
 
@@ -137,16 +133,16 @@ func (c *Camera) Interrupted(err error) {
 func (c *Camera) back() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.away, c.opened = loss{}, c.Now()
+	c.away, c.opened = nil, c.Now()
 	signal(c.news)
 }
 
-// source returns since when the present run's source is away, if it is, and when
-// it was opened last.
-func (c *Camera) source() (away loss, opened time.Time) {
+// source returns when the present run's source was opened last, and why it is
+// away, if it is.
+func (c *Camera) source() (opened time.Time, away error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.away, c.opened
+	return c.opened, c.away
 }
 
 // once makes one run and reports why it ended and whether pictures came.
@@ -160,7 +156,7 @@ func (c *Camera) once(ctx context.Context) (reason Reason, live bool, err error)
 	news := make(chan struct{}, 1)
 	c.mu.Lock()
 	c.run, c.stop, c.news = run, cancel, news
-	c.away, c.opened = loss{}, time.Time{}
+	c.away, c.opened = nil, time.Time{}
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -200,7 +196,7 @@ func (c *Camera) watch(ctx context.Context, run *Run, news <-chan struct{}, end 
 		case <-news:
 		case <-tick.C:
 		}
-		away, opened := c.source() // before the status, which then is of the stream that is open
+		opened, away := c.source() // before the status, which then is of the stream that is open
 		s := run.Status()
 		if opened.IsZero() {
 			continue // the source's own open deadline is at work
@@ -214,13 +210,13 @@ func (c *Camera) watch(ctx context.Context, run *Run, news <-chan struct{}, end 
 		switch {
 		case gap >= c.StallAfter+c.LostAfter:
 			err := fmt.Errorf("%w: nothing for %v", ErrStalled, gap.Round(time.Second))
-			if away.err != nil {
-				err = fmt.Errorf("%w; %w", err, away.err)
+			if away != nil {
+				err = fmt.Errorf("%w; %w", err, away)
 			}
 			end(&Error{Op: "read", On: "camera " + c.Name, Kind: Gone, Err: err})
 			return true
-		case !away.at.IsZero():
-			c.enter(Stalled, text(away.err), s.Stream)
+		case away != nil:
+			c.enter(Stalled, away.Error(), s.Stream)
 		case gap >= c.StallAfter:
 			c.enter(Stalled, fmt.Sprintf("no picture for %v", c.StallAfter), s.Stream)
 		default:

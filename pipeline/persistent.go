@@ -59,18 +59,17 @@ func (p *Persistent) tell() {
 // never there, when it is lost for a reason that waiting does not mend, and when
 // it has been Enough.
 func (p *Persistent) Run(ctx context.Context, out Outlet) error {
-	o := &joined{Outlet: out, start: time.Now(), shown: time.Now()}
+	o := &joined{Outlet: out, shown: time.Now()}
 	for src, attempt := p.First, 0; ; {
-		seen := o.last.Seq
 		p.play(src)
 		err := src.Run(ctx, o)
 		if ctx.Err() != nil || !o.opened || err != nil && !passes(err) {
 			return err
 		}
 		if p.Enough != nil && p.Enough(o.info, time.Since(o.shown), err) {
-			return err
+			return p.final(err)
 		}
-		if o.last.Seq > seen {
+		if o.lasted() >= p.Wait.Max { // one that ends again and again is asked ever more rarely
 			attempt = 0
 		}
 		attempt++
@@ -91,6 +90,15 @@ func (p *Persistent) Run(ctx context.Context, out Outlet) error {
 	}
 }
 
+// final is how a loss is told of that ends the run: whatever came of the last
+// attempt, the camera went away.
+func (p *Persistent) final(err error) error {
+	if k := KindOf(err); err == nil || k == Gone || k == Timeout {
+		return err
+	}
+	return &Error{Op: "play", On: p.ID().Name, Kind: Gone, Err: err}
+}
+
 // passes reports whether the reason why an open camera went away may pass by
 // itself. One that starts again may have its stream a little after its network.
 func passes(err error) bool {
@@ -104,9 +112,11 @@ func passes(err error) bool {
 // joined makes one stream of several. It belongs to the goroutine that plays.
 type joined struct {
 	Outlet
-	start   time.Time
 	opened  bool
 	info    StreamInfo
+	playing bool          // the present stream has shown a picture
+	since   time.Time     // when it showed its first
+	zero    time.Time     // the moment at which frames have the time 0
 	last    FrameInfo     // of the newest frame
 	shown   time.Time     // when it had been taken
 	skipSeq uint64        // added to the numbers of the present stream
@@ -120,17 +130,36 @@ func (o *joined) Opened(info StreamInfo) {
 
 func (o *joined) PutFrame(ctx context.Context, f Frame) {
 	i := f.Info()
+	if !o.playing {
+		o.begin(i)
+	}
 	i.Seq, i.PTS = i.Seq+o.skipSeq, i.PTS+o.skipPTS
 	o.last = i
 	o.Outlet.PutFrame(ctx, shifted{f, i})
 	o.shown = time.Now()
 }
 
-// next is called before the next stream begins. Its times are those of the
-// clock, and in any case after those that were.
-func (o *joined) next() {
-	o.skipSeq, o.skipPTS = o.last.Seq, max(time.Since(o.start), o.last.PTS+time.Millisecond)
+// begin places a stream, whose first frame is described, behind those before it.
+// As much time lies between them as the clock says.
+func (o *joined) begin(first FrameInfo) {
+	o.playing, o.since = true, time.Now()
+	if o.zero.IsZero() {
+		o.zero = o.since.Add(-first.PTS)
+		return
+	}
+	o.skipPTS = max(o.since.Sub(o.zero), o.last.PTS+time.Millisecond) - first.PTS
 }
+
+// lasted returns for how long the present stream has shown pictures.
+func (o *joined) lasted() time.Duration {
+	if !o.playing {
+		return 0
+	}
+	return time.Since(o.since)
+}
+
+// next is called before the next stream is played.
+func (o *joined) next() { o.playing, o.skipSeq = false, o.last.Seq }
 
 // shifted is a frame with another place in time.
 type shifted struct {

@@ -104,6 +104,8 @@ func (a *app) cameraSource(name string, c *camera) (pipeline.Source, error) {
 	return &pipeline.Persistent{
 		First: src, Again: func() (pipeline.Source, error) { return a.media.NewSource(spec) },
 		Wait: reconnect, Lost: c.Interrupted, Log: a.log.With("camera", name),
+		// Each pass of a recording that a server plays over and over is a run.
+		Enough: func(info pipeline.StreamInfo, _ time.Duration, _ error) bool { return info.Duration > 0 },
 	}, nil
 }
 

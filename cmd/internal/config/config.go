@@ -139,7 +139,7 @@ type Camera struct {
 	Lines              Lines      `yaml:"lines" doc:"Lines by name, each two points [x, y] in pixels of the picture: {gate: [[0, 200], [640, 200]]}. Crossings are counted, in each direction."`
 	MaxFPS             float64    `yaml:"max_fps" default:"0" min:"0" max:"240" doc:"Pictures a second to work on, at most: 5, or 0.5 for one every two seconds; 0.01 is the least. The others are left out and counted under dropped as max_fps. The live picture shows what is worked on. 0: every one."`
 	Keep               string     `yaml:"keep" enum:"every|changes|events" doc:"As storage.keep, for this camera. Empty: storage.keep."`
-	StallAfter         Duration   `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled; after twice as long its run ends and another begins. When its connection breaks it is opened anew at once, and if it is back before that, its run, tracks and counts go on."`
+	StallAfter         Duration   `yaml:"stall_after" default:"10s" min:"1s" max:"1h" doc:"A camera without a picture for so long is stalled; after twice as long its run ends and another begins. When its connection breaks it is opened anew at once, and if it is back before that, its run and counts go on, and its tracks if it took less than 3 s."`
 	Loop               bool       `yaml:"loop" doc:"Play a file again and again, at its own speed, as a camera would."`
 	Width              int        `yaml:"width" default:"0" min:"0" max:"7680" doc:"Width to ask of a v4l2, csi or test camera, in pixels. 0: its own."`
 	Height             int        `yaml:"height" default:"0" min:"0" max:"4320" doc:"Height to ask for, in pixels. 0: its own."`
