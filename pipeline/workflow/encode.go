@@ -1,7 +1,9 @@
 package workflow
 
 import (
+	"cmp"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -23,10 +25,29 @@ type Encoder struct {
 	// Own leaves coordinates relative to the image on which things were found;
 	// otherwise they are moved to the frame.
 	Own bool
+	// Limit is how many bytes there may be, with those that are there before;
+	// 0: 64 MB.
+	Limit int
 }
+
+const (
+	maxJSON = 64 << 20 // bytes that values of one frame become, unless said otherwise
+	maxData = 16 << 20 // bytes that are kept of one frame
+)
+
+// errTooLong is what a list that many outputs repeat may come to.
+var errTooLong = errors.New("as JSON it is longer than there may be of one frame")
 
 // Append appends v.
 func (e *Encoder) Append(dst []byte, v Value) ([]byte, error) {
+	dst, err := e.write(dst, v)
+	if limit := cmp.Or(e.Limit, maxJSON); err == nil && len(dst) > limit {
+		err = fmt.Errorf("%w: %d MB", errTooLong, limit>>20)
+	}
+	return dst, err
+}
+
+func (e *Encoder) write(dst []byte, v Value) ([]byte, error) {
 	switch v.typ {
 	case Null:
 		return append(dst, "null"...), nil

@@ -1,11 +1,13 @@
 package workflow_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"perch/pipeline"
 	"perch/pipeline/workflow"
 	"perch/pipeline/workflow/blocks"
 	"perch/pipeline/workflow/workflowtest"
@@ -149,6 +151,39 @@ func TestWhatIsMadeOfAFrameIsBounded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A small document that gives the same long list twenty times has results of a
+// bounded size, which say what is missing.
+func TestWhatIsWrittenOfAFrameIsBounded(t *testing.T) {
+	var outs []string
+	for i := range 20 {
+		outs = append(outs, fmt.Sprintf(`{"type": "JsonField", "name": "o%d", "selector": "$inputs.texts"}`, i))
+	}
+	texts := map[string]workflow.Value{"texts": workflow.ListOf([]workflow.Value{workflow.StringOf(strings.Repeat("x", 1<<20)), workflow.StringOf("end")})}
+	h := harness(t, document(image+`, {"type": "WorkflowParameter", "name": "texts"}`, "", strings.Join(outs, ",")), workflow.Options{Parameters: texts})
+	r := h.Frame(workflowtest.Picture(64, 48, 1))
+	data, err := r.Outputs.(pipeline.DataKeeper).AppendData(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept map[string]any
+	if err := json.Unmarshal(data, &kept); err != nil || len(kept) != 20 || len(data) > 17<<20 {
+		t.Errorf("%d bytes of %d outputs: %v", len(data), len(kept), err)
+	}
+	if list, ok := kept["o0"].([]any); !ok || len(list) != 2 {
+		t.Errorf("the first is not whole: %.100v", kept["o0"])
+	}
+	if fault := fmt.Sprint(kept["o19"]); !strings.Contains(fault, "__serialization_error__:as JSON it is longer than there may be of one frame: 16 MB") {
+		t.Errorf("the last is %.200s", fault)
+	}
+	enc := workflow.Encoder{Limit: 1000}
+	if _, err := enc.Append(make([]byte, 900), workflow.ListOf([]workflow.Value{workflow.StringOf(strings.Repeat("x", 60)), workflow.StringOf(strings.Repeat("y", 60))})); err == nil {
+		t.Error("a list beyond the limit is written")
+	}
+	if text, err := enc.Append(nil, workflow.StringOf("x")); err != nil || string(text) != `"x"` {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -143,10 +144,12 @@ func (o *outputs) AppendJSON(dst []byte, i int, jpegQuality int) ([]byte, error)
 	return o.enc.Append(dst, o.Value(i))
 }
 
-// AppendData implements [pipeline.DataKeeper].
+// AppendData implements [pipeline.DataKeeper]. In the place of an output that
+// would make it longer than there may be stands the session protocol's
+// __serialization_error__.
 func (o *outputs) AppendData(dst []byte) ([]byte, error) {
 	start := len(dst)
-	enc := Encoder{NoImages: true, Frame: &o.frame}
+	enc := Encoder{NoImages: true, Frame: &o.frame, Limit: len(dst) + maxData}
 	for i := range o.list {
 		p := &o.list[i]
 		v := o.Value(i)
@@ -159,9 +162,14 @@ func (o *outputs) AppendData(dst []byte) ([]byte, error) {
 		}
 		dst = append(AppendString(append(dst, sep), p.name), ':')
 		enc.Own = p.own
-		var err error
-		if dst, err = enc.Append(dst, v); err != nil {
+		whole, err := enc.Append(dst, v)
+		switch {
+		case errors.Is(err, errTooLong):
+			dst = append(AppendString(append(dst, `{"__serialization_error__":`...), err.Error()), '}')
+		case err != nil:
 			return dst[:start], fmt.Errorf("output %q: %w", p.name, err)
+		default:
+			dst = whole
 		}
 	}
 	if len(dst) == start {
