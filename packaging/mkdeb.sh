@@ -23,6 +23,10 @@ put 644 "$ort" usr/lib/perch/libonnxruntime.so.1
 put 755 "$here/debian/rollback" usr/lib/perch/rollback
 put 755 "$here/debian/image-prepare" usr/lib/perch/image-prepare
 put 644 "$top/systemd/perch.service" lib/systemd/system/perch.service
+# Enabled by the package itself: it does nothing but after an upgrade that failed.
+put 644 "$top/systemd/perch-rollback.service" lib/systemd/system/perch-rollback.service
+mkdir -p "$root/lib/systemd/system/multi-user.target.wants"
+ln -s ../perch-rollback.service "$root/lib/systemd/system/multi-user.target.wants/perch-rollback.service"
 put 644 "$top/systemd/sysusers.conf" usr/lib/sysusers.d/perch.conf
 put 644 "$top/systemd/tmpfiles.conf" usr/lib/tmpfiles.d/perch.conf
 put 644 "$here/perch.yaml" etc/perch/perch.yaml

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What the package does on a Debian 12 machine without a network, under real
 # systemd: install, run, crash, freeze, upgrade, roll back, downgrade, remove, purge.
+# cuts.sh is a part of it.
 #   packaging/test/deb-test.sh PACKAGE ROOT CLIP
 # ROOT is root.sh's folder, CLIP a short H.264 file. Needs root.
 set -euo pipefail
@@ -111,7 +112,7 @@ same "state" "perch:perch 750" "$(m stat -c '%U:%G %a' /var/lib/perch)"
 check "the console answers" curl -sfo /dev/null http://localhost:8080/
 check "it says that it is ready" curl -sf http://localhost:8080/readyz
 . "$here/clock.sh"
-check "unit is sound" systemd-analyze verify --man=no perch.service
+check "units are sound" systemd-analyze verify --man=no perch.service perch-rollback.service
 check "the man page and the completions are there" test -s /usr/share/man/man8/perch.8.gz -a -s /usr/share/bash-completion/completions/perch
 check "the installed files are those of the package" dpkg --verify perch
 device=$(m cat /var/lib/perch/device-id)
@@ -188,6 +189,7 @@ same "migrates: the database has its schema back" "$schema" "$(m sqlite3 -readon
 same "migrates: and its runs" 1 "$(m sqlite3 -readonly /var/lib/perch/perch.db 'select count(*) > 2 from runs' || true)"
 check "migrates: what the broken version did is kept apart" sh -c "[ \"\$(sqlite3 -readonly /var/lib/perch/perch.db.newer 'pragma user_version')\" = 99 ]"
 check "migrates: and the notice says so" grep -q perch.db.newer /var/lib/perch-upgrade/rolled-back
+. "$here/cuts.sh"
 check "the next good upgrade works" dpkg --force-confold --force-confdef -i /mnt/better.deb
 same "version" "1.5 install ok installed" "$(version)"
 check "it runs" systemctl is-active perch

@@ -4,6 +4,8 @@
 #   machine.sh up ROOT DIR       boots; DIR keeps what the machine writes
 #   machine.sh sh DIR COMMAND... runs a command in it
 #   machine.sh down DIR          shuts it down; DIR stays
+#   machine.sh cut DIR           ends it as a power cut does, but for what the disk had
+#                                not got yet; up boots it again
 # DIR/bind is /mnt in the machine. It may ask whether the clock is right, which nspawn
 # forbids by itself.
 set -euo pipefail
@@ -47,8 +49,14 @@ down)
 	kill -9 "$pid" 2>/dev/null && sleep 1 # one that never came up, for example
 	umount "$2/machine"
 	;;
+cut)
+	pid=$(cat "$2/nspawn.pid")
+	kill -9 "$(leader "$2")"
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+	umount "$2/machine"
+	;;
 *)
-	echo "usage: machine.sh up ROOT DIR | sh DIR COMMAND... | down DIR" >&2
+	echo "usage: machine.sh up ROOT DIR | sh DIR COMMAND... | down DIR | cut DIR" >&2
 	exit 64
 	;;
 esac
