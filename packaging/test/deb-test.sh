@@ -220,9 +220,10 @@ check "install again" dpkg -i /mnt/better.deb
 within 10 "it runs" "$active"
 same "device" "$device" "$(m cat /var/lib/perch/device-id)"
 . "$here/image.sh"
+m usermod -aG perch games
 check "purge" dpkg -P perch
 # The journal, the logs of dpkg and the test's own files are not the package's.
-left=$(msh "find / -xdev \( -path /proc -o -path /sys -o -path /mnt -o -path /var/log \) -prune -o -name '*perch*' ! -name perch-test-root -print; getent passwd perch || true")
+left=$(msh "find / -xdev \( -path /proc -o -path /sys -o -path /mnt -o -path /var/log \) -prune -o -name '*perch*' ! -name perch-test-root -print; getent passwd perch || true; getent group perch || true")
 same "purge leaves nothing" "" "$left"
 check "purge again does no harm" sh -c 'dpkg -P perch; exit 0'
 
