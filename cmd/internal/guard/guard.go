@@ -51,7 +51,7 @@ func (g Guard) Check(ctx context.Context, rawURL string) (pinned string, err err
 		return "", err
 	}
 	if u.Scheme == "http" || u.Scheme == "rtsp" {
-		u.Host = net.JoinHostPort(addrs[0].String(), strconv.Itoa(int(port)))
+		u.Host = net.JoinHostPort(addrs[0].Unmap().String(), strconv.Itoa(int(port)))
 	}
 	return u.String(), nil
 }

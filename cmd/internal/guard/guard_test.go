@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 		{"private", "http://inside.example.org/video.mjpg", ok, "http://10.1.2.3:80/video.mjpg"},
 		{"private", "https://INSIDE.example.org./v", ok, "https://INSIDE.example.org./v"},
 		{"private", "rtsp://[fd00::7]/s", ok, "rtsp://[fd00::7]:554/s"},
-		{"private", "rtsp://[::ffff:192.168.1.20]/s", ok, "rtsp://[::ffff:192.168.1.20]:554/s"},
+		{"private", "rtsp://[::ffff:192.168.1.20]/s", ok, "rtsp://192.168.1.20:554/s"},
 		{"private", "rtsp://both.local/s", ok, "rtsp://192.168.1.20:554/s"}, // its link-local address is passed over
 
 		// And what not.

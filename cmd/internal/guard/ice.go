@@ -33,8 +33,8 @@ func (g Guard) CheckICE(ctx context.Context, uri string) (pinned []string, err e
 	}
 	var has4, has6 bool
 	for _, a := range addrs {
-		known := &has6
-		if a.Unmap().Is4() {
+		a, known := a.Unmap(), &has6
+		if a.Is4() {
 			known = &has4
 		}
 		if !*known {

@@ -26,6 +26,8 @@ func TestCheckICE(t *testing.T) {
 		{"private public", "stun:192.168.1.20", ok, "stun:192.168.1.20:3478"},
 		{"private public", "stun:twofold.example.org:99", ok, "stun:[2001:4860::1]:99 stun:8.8.4.4:99"},                 // one of each family
 		{"private public", "turns:public.example.org?transport=tcp", ok, "turns:public.example.org:5349?transport=tcp"}, // its certificate names it
+		{"private public", "stun:[::ffff:8.8.8.8]:99", ok, "stun:8.8.8.8:99"},
+		{"private public", "stun:mapped.example.com", ok, "stun:8.8.4.4:3478 stun:[2001:4860::1]:3478"}, // as the system's resolver may say it
 		{"private public", "stun:both.local", ok, "stun:192.168.1.20:3478"},
 		{"private public", "stun:192.168.1.20:8080", ok, "stun:192.168.1.20:8080"}, // another machine's port
 
@@ -70,6 +72,9 @@ func TestCheckICE(t *testing.T) {
 		g.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			if host == "twofold.example.org" {
 				return []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("2001:4860::1"), netip.MustParseAddr("2001:4860::2"), netip.MustParseAddr("8.8.4.4"), netip.MustParseAddr("8.8.8.8")}, nil
+			}
+			if host == "mapped.example.com" {
+				return []netip.Addr{netip.MustParseAddr("::ffff:8.8.4.4"), netip.MustParseAddr("8.8.4.4"), netip.MustParseAddr("2001:4860::1")}, nil
 			}
 			return lookup(ctx, host)
 		}
