@@ -52,7 +52,7 @@ func (r *trackReader) play(ctx context.Context, out pipeline.Outlet) error {
 	idle := v.opt.UploadIdle
 	r.silence = time.AfterFunc(idle, func() {
 		giveUp(&pipeline.Error{Op: "receive pictures from the client", Kind: pipeline.Timeout, Err: fmt.Errorf("its track brought none for %v", idle),
-			Hint: "send pictures more often, or end the session"})
+			Hint: "send pictures more often, end the session, or raise sessions.upload_idle"})
 	})
 	defer r.silence.Stop()
 	var wg sync.WaitGroup
