@@ -20,15 +20,15 @@ func (v *Session) Explain(fault error) {
 // Finish ends a session whose run has ended for reason: the client is told why
 // there are no (more) pictures if that was a fault, then that processing is
 // complete, unless it has gone. What is queued has some time to arrive. After a
-// time limit, or when the run was stopped, the connection is closed; otherwise
-// that is left to the client, for the time of [SessionOptions.Linger] and until
-// ctx is done.
+// time limit, or when the run was stopped, the connection is closed; otherwise a
+// client that has not connected yet may still do so, and closing is left to it, for
+// the time of [SessionOptions.Linger]. When ctx is done it is waited for no longer.
 func (v *Session) Finish(ctx context.Context, reason pipeline.Reason) {
 	if reason == pipeline.ClientGone || v.ctx.Err() != nil {
 		return
 	}
 	stays := reason != pipeline.TimeoutReached && reason != pipeline.Stopped
-	v.say(reason, stays)
+	v.say(ctx, reason, stays)
 	if stays {
 		v.finished.Store(true)
 		linger := time.NewTimer(v.opt.Linger)
@@ -47,7 +47,7 @@ func (v *Session) Finish(ctx context.Context, reason pipeline.Reason) {
 
 // say sends the last words and waits until they have arrived. When the
 // connection stays, the client may have its last pictures as slowly as they come.
-func (v *Session) say(reason pipeline.Reason, stays bool) {
+func (v *Session) say(shutdown context.Context, reason pipeline.Reason, stays bool) {
 	v.showing.Lock()
 	defer v.showing.Unlock()
 	ctx, cancel := v.ctx, context.CancelFunc(func() {})
@@ -59,9 +59,12 @@ func (v *Session) say(reason pipeline.Reason, stays bool) {
 		v.video.drain(ctx, v.opt.CompletionDrain)
 		v.video.shut() // a session may linger for long
 	}
+	if stays {
+		v.awaitClient(shutdown)
+	}
 	opened, cancel := context.WithTimeout(ctx, v.opt.CompletionDrain)
 	defer cancel()
-	select { // what is refused at once is refused before the client can be told
+	select {
 	case <-v.results.opened:
 	case <-opened.Done():
 	}
@@ -81,6 +84,18 @@ func (v *Session) say(reason pipeline.Reason, stays bool) {
 	// go on reading loses nothing by being slow.
 	if err := v.results.flush(v.opt.CompletionDrain); err != nil && !stays && v.ctx.Err() == nil && !errors.Is(err, errNoChannel) {
 		v.log.Warn("session ended before its client had read everything", "error", err)
+	}
+}
+
+// awaitClient waits for a client that may still be connecting: what is refused at
+// once is refused before it can be told.
+func (v *Session) awaitClient(shutdown context.Context) {
+	connecting, cancel := context.WithDeadline(shutdown, v.answered.Add(v.opt.ConnectTimeout))
+	defer cancel()
+	select {
+	case <-v.results.opened:
+	case <-v.ctx.Done():
+	case <-connecting.Done():
 	}
 }
 

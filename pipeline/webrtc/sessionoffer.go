@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pion/sdp/v3"
@@ -167,42 +168,75 @@ func firstCodec(m *sdp.MediaDescription, ours []pipeline.Codec) (pipeline.Codec,
 		Hint: "use a browser or client that has VP8 or H.264"}
 }
 
-// iceServers are those of the client and of the configuration; missed are the
-// reasons why some of the client's are not among them. No error names a
-// credential.
+// checkServers refuses what asks for too much, or for something else than an ICE
+// server, before any name is looked up.
+func checkServers(asked []ICEServer) error {
+	n := 0
+	for _, a := range asked {
+		for _, url := range a.URLs {
+			if n++; n > maxServers || len(url) > maxServerURL {
+				return fmt.Errorf("more than %d URLs, or one longer than %d bytes", maxServers, maxServerURL)
+			}
+			scheme, _, _ := strings.Cut(url, ":")
+			if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) {
+				return errors.New("a URL is neither stun nor turn")
+			}
+		}
+	}
+	return nil
+}
+
+// found is what [SessionOptions.AllowServer] said of one URL.
+type found struct {
+	use []string
+	err error
+}
+
+// askServers asks about each URL. All are looked up at once, no more than
+// maxServers: a name whose lookup hangs must not take the time of the others.
+func askServers(ctx context.Context, asked []ICEServer, o SessionOptions) [][]found {
+	// Whoever gathers our addresses would not wait any longer for a server.
+	ctx, cancel := context.WithTimeout(ctx, o.GatherTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	all := make([][]found, len(asked))
+	for i, a := range asked {
+		all[i] = make([]found, len(a.URLs))
+		for k, url := range a.URLs {
+			f := &all[i][k]
+			if f.use = []string{url}; o.AllowServer != nil {
+				wg.Go(func() { f.use, f.err = o.AllowServer(ctx, url) })
+			}
+		}
+	}
+	wg.Wait()
+	return all
+}
+
+// iceServers are those of the client and of the configuration, in their order;
+// missed are the reasons why some of the client's are not among them. No error
+// names a credential.
 func iceServers(ctx context.Context, asked []ICEServer, o SessionOptions) (out []webrtc.ICEServer, missed, err error) {
 	bad := func(kind pipeline.Kind, err error) error {
 		return &pipeline.Error{Op: "read ICE servers", Kind: kind, Err: err, Hint: "send an empty list of iceServers; on a local network none is needed"}
 	}
-	// Whoever gathers our addresses would not wait any longer for a server.
-	ctx, cancel := context.WithTimeout(ctx, o.GatherTimeout)
-	defer cancel()
-	n := 0
-	for _, a := range asked {
+	if err := checkServers(asked); err != nil {
+		return nil, nil, bad(pipeline.BadInput, err)
+	}
+	for i, all := range askServers(ctx, asked, o) {
 		var urls []string
-		for _, url := range a.URLs {
-			if n++; n > maxServers || len(url) > maxServerURL {
-				return nil, nil, bad(pipeline.BadInput, fmt.Errorf("more than %d URLs, or one longer than %d bytes", maxServers, maxServerURL))
-			}
-			scheme, _, _ := strings.Cut(url, ":")
-			if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) {
-				return nil, nil, bad(pipeline.BadInput, errors.New("a URL is neither stun nor turn"))
-			}
-			use := []string{url}
-			if o.AllowServer != nil {
-				use, err = o.AllowServer(ctx, url)
-			}
-			switch kind := pipeline.KindOf(err); {
-			case err == nil:
-				urls = append(urls, use...)
+		for _, f := range all {
+			switch kind := pipeline.KindOf(f.err); {
+			case f.err == nil:
+				urls = append(urls, f.use...)
 			case kind == pipeline.Gone:
-				missed = errors.Join(missed, err)
+				missed = errors.Join(missed, f.err)
 			default:
-				return nil, nil, bad(kind, err)
+				return nil, nil, bad(kind, f.err)
 			}
 		}
 		if len(urls) > 0 {
-			out = append(out, webrtc.ICEServer{URLs: urls, Username: a.Username, Credential: a.Credential})
+			out = append(out, webrtc.ICEServer{URLs: urls, Username: asked[i].Username, Credential: asked[i].Credential})
 		}
 	}
 	if len(o.STUN) > 0 {

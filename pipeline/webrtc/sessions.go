@@ -16,7 +16,7 @@ import (
 type SessionOptions struct {
 	MaxSessions    int           // more are refused with Kind Busy; default 4
 	MaxOffer       int           // bytes of an SDP offer; default [MaxOffer]
-	GatherTimeout  time.Duration // the answer goes out with the addresses found by then; default 2 s
+	GatherTimeout  time.Duration // for a client's ICE servers to be looked up, and again for our addresses to be found; the answer has those of then; default 2 s
 	ConnectTimeout time.Duration // limit from answer to connected; default 30 s
 	STUN           []string      // URLs of servers asked in every session; default none
 
@@ -47,7 +47,8 @@ type SessionOptions struct {
 	// AllowServer is asked about each ICE server that a client names, since it
 	// makes this device connect to it, and returns the URLs to use in its stead,
 	// or an error of Kind BadInput or Refused. A server that is Gone is left out:
-	// a client in the same network finds us without it. nil allows all.
+	// a client in the same network finds us without it. It is called for several
+	// at the same time, and is to return when ctx is done. nil allows all.
 	AllowServer func(ctx context.Context, url string) (use []string, err error)
 }
 
@@ -118,7 +119,7 @@ func (s *Server) OpenSession(ctx context.Context, req SessionRequest) (*Session,
 		return nil, "", err
 	}
 	if missed != nil {
-		s.opts.Log.Info("a client's ICE servers left out", "error", missed)
+		s.opts.Log.Warn("a client's ICE servers left out", "error", missed)
 	}
 	v, err := s.newSession(req, p, servers)
 	if err != nil {
@@ -133,6 +134,7 @@ func (s *Server) OpenSession(ctx context.Context, req SessionRequest) (*Session,
 		return nil, "", err
 	}
 	s.sessions.count.accepted.Add(1)
+	v.answered = time.Now()
 	v.group.Go(v.watch)
 	v.log.Info("session came", "realtime", req.Realtime, "video", v.video != nil)
 	return v, answer, nil

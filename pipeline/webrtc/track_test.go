@@ -2,6 +2,7 @@ package webrtc_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -202,7 +203,7 @@ func TestClientThatVanishes(t *testing.T) {
 // A track that falls silent does not keep its session's place: the connection
 // alone says nothing of pictures to come.
 func TestTrackThatFallsSilent(t *testing.T) {
-	s, _ := sessions(t, webrtc.SessionOptions{UploadIdle: 2 * time.Second})
+	s, _ := sessions(t, webrtc.SessionOptions{UploadIdle: 5 * time.Second})
 	cl := newClient(t, kit{video: "sendonly"})
 	v := cl.join(s, webrtc.SessionRequest{StreamOutput: []string{}})
 	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, 0)
@@ -217,7 +218,7 @@ func TestTrackThatFallsSilent(t *testing.T) {
 	if len(frames) == 0 || last.Reason != nil {
 		t.Fatalf("%d messages, then %s", len(frames), last)
 	}
-	if m := frames[len(frames)-1]; len(m.Errors) != 1 || !strings.Contains(m.Errors[0], "its track brought none for 2s") {
+	if m := frames[len(frames)-1]; len(m.Errors) != 1 || !strings.Contains(m.Errors[0], "its track brought none for 5s") || !strings.Contains(m.Errors[0], "sessions.upload_idle") {
 		t.Errorf("the last but one message: %s", m)
 	}
 	cl.close()
@@ -242,6 +243,48 @@ func TestSourceThatFailsIsExplained(t *testing.T) {
 	cl.close()
 	if rec := j.wait(t); rec.Termination != pipeline.SourceLost {
 		t.Errorf("the record says %s", rec.Termination)
+	}
+}
+
+// What fails at once has failed before the client can have connected.
+func TestClientThatConnectsAfterTheEndIsTold(t *testing.T) {
+	s, _ := sessions(t, webrtc.SessionOptions{CompletionDrain: time.Millisecond})
+	cl := newClient(t, kit{})
+	away := &pipeline.Error{Op: "read", On: "rtsp://cam/1", Kind: pipeline.Gone, Err: fmt.Errorf("the camera hung up")}
+	v, answer, err := s.OpenSession(t.Context(), webrtc.SessionRequest{Type: "offer", SDP: cl.offer(), StreamOutput: []string{}, Source: &pipelinetest.Source{Err: away}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := start(t, v, &engine{Out: facts}, pipeline.Lossless, 0)
+	cl.await("the run ends", j.ran)
+	if err := cl.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeAnswer, SDP: answer}); err != nil {
+		t.Fatal(err)
+	}
+	if frames, last := cl.all(); len(frames) != 1 || len(frames[0].Errors) != 1 || frames[0].Errors[0] != away.Error() || last.Reason != nil {
+		t.Errorf("the client was told %s, %s", frames, last)
+	}
+	cl.close()
+	if rec := j.wait(t); rec.Termination != pipeline.SourceLost {
+		t.Errorf("the record says %s", rec.Termination)
+	}
+}
+
+// Nor does a device that stops wait for a client that may never connect.
+func TestStopEndsTheWaitForAClient(t *testing.T) {
+	s := open(t, webrtc.Options{Silence: time.Hour, Sessions: webrtc.SessionOptions{ConnectTimeout: time.Hour, CompletionDrain: time.Millisecond}})
+	v, _, err := s.OpenSession(t.Context(), webrtc.SessionRequest{Type: "offer", SDP: newClient(t, kit{}).offer(), StreamOutput: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	finished := make(chan struct{})
+	go func() { v.Finish(ctx, pipeline.Failed); close(finished) }()
+	stop()
+	select {
+	case <-finished:
+	case <-time.After(20 * time.Second):
+		t.Error("the session outlives its device")
+		v.Close()
 	}
 }
 

@@ -30,6 +30,7 @@ type Session struct {
 	ctx       context.Context // done when the client has gone or Close was called
 	stop      context.CancelCauseFunc
 	connected chan struct{} // closed once
+	answered  time.Time     // from which on the client could connect
 	group     group
 
 	input   *input
