@@ -87,7 +87,7 @@ func (a *app) open(ctx context.Context) error {
 	if err := a.openModels(); err != nil {
 		return err
 	}
-	a.warm = a.newWarmer(func(s pipeline.ModelState) { a.tellModel(context.WithoutCancel(ctx), s) })
+	a.warm = a.newWarmer(engineDir(a.cfg), func(s pipeline.ModelState) { a.tellModel(context.WithoutCancel(ctx), s) })
 	if err := a.openViewing(); err != nil {
 		return err
 	}

@@ -48,9 +48,10 @@ func newBuildEngine() *cobra.Command {
 }
 
 // newWarmer returns what builds engines for the models that p loads from now on.
-func (p *parts) newWarmer(tell func(pipeline.ModelState)) *warmup.Warmer {
+// It writes the models' states to states, "" for nowhere.
+func (p *parts) newWarmer(states string, tell func(pipeline.ModelState)) *warmup.Warmer {
 	w := warmup.New(warmup.Options{
-		Dir: engineDir(p.cfg), MinFree: int64(p.cfg.Models.BuildFree), Tell: tell, Log: p.log,
+		Dir: states, MinFree: int64(p.cfg.Models.BuildFree), Tell: tell, Log: p.log,
 		// Not by its path: an upgrade may have put another version there.
 		Command: warmup.Command("/proc/self/exe", buildCommand),
 	})
@@ -184,7 +185,7 @@ func (p *parts) modelIDs() []string {
 // warmModel builds the engine of one model and says how it goes.
 func (p *parts) warmModel(ctx context.Context, out io.Writer, id string) error {
 	ended := make(chan pipeline.ModelState, 1)
-	w := p.newWarmer(func(s pipeline.ModelState) {
+	w := p.newWarmer("", func(s pipeline.ModelState) { // the file there says what the service's models run on
 		fmt.Fprintln(out, modelLine(s))
 		if s.State == pipeline.ModelReady || s.State == pipeline.ModelFailed {
 			ended <- s

@@ -53,6 +53,27 @@ func (op *opening) foresee() (choice pipeline.ProviderChoice, err error) {
 	return choice, &pipeline.Error{Op: "open model", Kind: pipeline.Unsupported, Err: errors.New(reasonsLine(reasons))}
 }
 
+// Built reports whether the engine that the session waits for is there now and
+// nothing is known against it: whether [Session.Upgrade] is worth trying. It
+// looks at files only.
+func (s *Session) Built() bool {
+	r := s.current()
+	if r.waits == "" {
+		return false
+	}
+	o, err := s.opt.withDefaults(s.rt)
+	if err != nil {
+		return false // Open had the same options, so this does not happen
+	}
+	lib, err := s.rt.Start()
+	if err != nil {
+		return false
+	}
+	op := &opening{rt: s.rt, lib: lib, model: s.model, name: s.name, o: o, graph: r.graph}
+	why, err := op.lacks(r.waits)
+	return err == nil && why == ""
+}
+
 // lacks says why the engine for provider cannot be loaded, "" when it can.
 func (op *opening) lacks(provider string) (why string, err error) {
 	if !needsEngine(provider) {

@@ -34,6 +34,9 @@ func TestUpgradeLosesNoFrame(t *testing.T) {
 		t.Fatalf("%+v, waits for %q", c, s.Waits())
 	}
 	wantKind(t, s.Upgrade(t.Context()), pipeline.Unsupported) // not built yet
+	if s.Built() {
+		t.Error("built before it was")
+	}
 
 	const callers, frames = 4, 400
 	var wg sync.WaitGroup
@@ -68,6 +71,9 @@ func TestUpgradeLosesNoFrame(t *testing.T) {
 	}
 	if err := testRuntime(t).Build(t.Context(), m, o, Rehearsal); err != nil {
 		t.Fatal(err)
+	}
+	if !s.Built() {
+		t.Error("built and not seen")
 	}
 	held := lease(t, s) // of the provider before
 	close(built)
@@ -167,6 +173,9 @@ func TestEngineThatDoesNotLoad(t *testing.T) {
 		t.Errorf("%+v, waits for %q", c, s.Waits())
 	}
 	stays("a session did not open on it")
+	if s.Built() {
+		t.Error("taken for one that loads")
+	}
 	wantKind(t, rt.Build(t.Context(), m, o, Rehearsal), pipeline.Unsupported)
 	stays("the same process tried again")
 	if noted, _ := filepath.Glob(filepath.Join(o.EngineCacheDir, "*"+failureEnding)); len(noted) != 1 {

@@ -26,6 +26,8 @@ type Session interface {
 	Provider() pipeline.ProviderChoice
 	// Waits is the provider that lacks its engine, "" for none.
 	Waits() string
+	// Built reports whether that engine is there meanwhile.
+	Built() bool
 	// Upgrade moves to the best provider that is ready.
 	Upgrade(ctx context.Context) error
 }
@@ -38,8 +40,8 @@ type Job struct {
 
 // Options say how engines are built.
 type Options struct {
-	// Dir is the engines' cache, in which the states are kept as well, for
-	// [Read]; "" keeps none.
+	// Dir is where the states are kept, for [Read]; "" keeps none. Only one
+	// process may: whose models others want to know of.
 	Dir string
 	// Command makes the process that builds: see [Child].
 	Command func(ctx context.Context) *exec.Cmd
@@ -194,6 +196,24 @@ func (w *Warmer) warm(ctx context.Context, j *job) (again time.Duration) {
 }
 
 func (w *Warmer) attempt(ctx context.Context, j *job, attempt int) error {
+	if !j.Session.Built() { // another process may have built it
+		if err := w.built(ctx, j, attempt); err != nil {
+			return err
+		}
+	}
+	w.set(j, func(s *pipeline.ModelState) { s.State, s.Error, s.Hint = pipeline.ModelLoading, "", "" })
+	if err := j.Session.Upgrade(ctx); err != nil {
+		return err
+	}
+	w.set(j, func(s *pipeline.ModelState) {
+		s.State, s.Provider, s.Target, s.Error, s.Hint = pipeline.ModelReady, j.Session.Provider().Name, "", "", ""
+	})
+	return nil
+}
+
+// built builds the engine once there is memory for that and no other process
+// builds.
+func (w *Warmer) built(ctx context.Context, j *job, attempt int) error {
 	if err := w.enoughMemory(j); err != nil {
 		return err
 	}
@@ -203,24 +223,13 @@ func (w *Warmer) attempt(ctx context.Context, j *job, attempt int) error {
 		})
 		err := w.build(ctx, j)
 		if pipeline.KindOf(err) != pipeline.Busy {
-			if err != nil {
-				return err
-			}
-			break
+			return err
 		}
 		w.set(j, func(s *pipeline.ModelState) { s.State, s.Error = pipeline.ModelWaiting, err.Error() })
 		if !pause(ctx, w.opt.Poll) {
 			return ctx.Err()
 		}
 	}
-	w.set(j, func(s *pipeline.ModelState) { s.State = pipeline.ModelLoading })
-	if err := j.Session.Upgrade(ctx); err != nil {
-		return err
-	}
-	w.set(j, func(s *pipeline.ModelState) {
-		s.State, s.Provider, s.Target, s.Error, s.Hint = pipeline.ModelReady, j.Session.Provider().Name, "", "", ""
-	})
-	return nil
 }
 
 // errStarved is no failure: the model has its turn again when others had theirs.

@@ -101,6 +101,7 @@ type fake struct {
 	mu       sync.Mutex
 	provider string
 	refuse   error
+	built    bool // by another process
 }
 
 func (f *fake) Name() string { return cmp.Or(f.name, "m") }
@@ -114,6 +115,11 @@ func (f *fake) Waits() string {
 		return "tensorrt"
 	}
 	return ""
+}
+func (f *fake) Built() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.built
 }
 func (f *fake) Upgrade(context.Context) error {
 	f.mu.Lock()
@@ -274,6 +280,25 @@ func TestTooLittleMemoryIsRefusedPolitely(t *testing.T) {
 	free = 2 << 30
 	mu.Unlock()
 	hear.until(t, "ready", is(pipeline.ModelReady))
+}
+
+// An engine that another process has built is taken, however little memory is
+// free.
+func TestTheEngineOfAnotherIsTaken(t *testing.T) {
+	hear := newTold()
+	w := start(t, Options{
+		Tell: hear.tell, Poll: time.Millisecond, Command: shell("exit 1"),
+		Free: func() (int64, error) { return 1 << 20, nil },
+	})
+	f := &fake{provider: "cpu"}
+	w.Add(Job{Session: f})
+	hear.until(t, "starved", is(pipeline.ModelStarved))
+	f.mu.Lock()
+	f.built = true
+	f.mu.Unlock()
+	if s := hear.until(t, "ready", is(pipeline.ModelReady)); s.Provider != "tensorrt" || s.Error != "" || s.Hint != "" {
+		t.Errorf("%+v", s)
+	}
 }
 
 // A model for which memory is too little does not hold up one for which it is
