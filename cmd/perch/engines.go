@@ -125,6 +125,9 @@ func engineFindings(cfg *config.Config, id, provider, target string) []doctor.Fi
 			ElapsedS: time.Since(b.Started).Seconds(), ExpectedS: b.Expected.Seconds(),
 		})
 		f.Hint = "nothing to do: it moves there when the engine is built"
+		if cfg.Models.Strict {
+			f.Hint = "nothing to do: a service with models.strict waits for it when it starts"
+		}
 		return []doctor.Finding{f}
 	}
 	states, err := warmup.Read(engineDir(cfg))

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"perch/cmd/internal/api"
+	"perch/cmd/internal/config"
 	"perch/pipeline"
 )
 
@@ -119,6 +121,9 @@ func TestModelWarmSaysHowItGoes(t *testing.T) {
 	if got.status != exitOK || !strings.Contains(got.out, "building engine for rehearsal") || !strings.HasSuffix(got.out, "model nanodet-416 runs on rehearsal\n") {
 		t.Errorf("exit status %d\n%s%s", got.status, got.out, got.errOut)
 	}
+	if _, err := os.Stat(filepath.Join(dir, "cache", "engines", "states.json")); err == nil {
+		t.Error("it has written what only the service may say of itself")
+	}
 	if got := finish(t, perch(t, t.Context(), dir, "model", "warm", "--config", conf, "yolo99")); got.status != exitNotFound {
 		t.Errorf("exit status %d for a model that is not there\n%s", got.status, got.errOut)
 	}
@@ -133,6 +138,70 @@ func TestABuildThatTakesTooLong(t *testing.T) {
 	got := finish(t, perch(t, t.Context(), dir, "model", "warm", "--config", conf))
 	if got.status == exitOK || !strings.Contains(got.errOut, "building an engine took longer than 1s") || !strings.Contains(got.errOut, "models.build_timeout") {
 		t.Errorf("exit status %d\n%s%s", got.status, got.out, got.errOut)
+	}
+}
+
+// Where nothing but the best provider will do, a start waits while another
+// process builds an engine.
+func TestAStrictStartWaitsForAnotherBuild(t *testing.T) {
+	need(t, "PERCH_ORT_LIB")
+	t.Parallel()
+	dir := t.TempDir()
+	building := filepath.Join(dir, "cache", "engines", ".building-1")
+	if err := os.MkdirAll(building, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(building, "building.json"), `{"model":"nanodet-416","provider":"rehearsal","started":"2026-01-02T03:04:05Z"}`)
+	lock, err := os.Create(filepath.Join(dir, "cache", "engines", "build.lock")) // whoever builds has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	const strict = "models: {providers: [rehearsal], rehearsal: 10ms, strict: true%s}\n"
+	conf := write(t, filepath.Join(dir, "short.yaml"), fmt.Sprintf(strict, ", build_timeout: 1s"))
+	if got := finish(t, perch(t, t.Context(), dir, "model", "warm", "--config", conf)); got.status != exitRetry || !strings.Contains(got.errOut, "another process is building an engine") {
+		t.Errorf("exit status %d\n%s%s", got.status, got.out, got.errOut)
+	}
+	conf = write(t, filepath.Join(dir, "perch.yaml"), fmt.Sprintf(strict, ""))
+	start := perch(t, t.Context(), dir, "model", "warm", "--config", conf, "--log-level", "info")
+	said := &journal{}
+	start.Stderr = said
+	if err := start.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, said, "it waits", func() bool { return strings.Contains(said.String(), "waits for another process") })
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := start.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
+func TestDoctorOnWhatIsBuilt(t *testing.T) {
+	cfg := config.Defaults()
+	cfg.CacheDir = config.Path(t.TempDir())
+	building := filepath.Join(engineDir(cfg), ".building-1")
+	if err := os.MkdirAll(building, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(building, "building.json"), `{"model":"m","provider":"tensorrt","started":"2026-01-02T03:04:05Z"}`)
+	lock, err := os.Create(filepath.Join(engineDir(cfg), "build.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for strict, want := range map[bool]string{false: "it moves there", true: "waits for it when it starts"} {
+		cfg.Models.Strict = strict
+		if f := engineFindings(cfg, "m", "cpu", "tensorrt"); len(f) != 1 || !strings.Contains(f[0].Hint, want) {
+			t.Errorf("strict %v: %+v", strict, f)
+		}
 	}
 }
 

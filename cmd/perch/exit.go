@@ -16,7 +16,7 @@ const (
 	exitNotFound    = 66  // no such file, model, run
 	exitUnsupported = 69  // a decoder, plugin or execution provider is missing
 	exitStorage     = 74  // results cannot be kept: disk full, read-only, damaged
-	exitRetry       = 75  // a camera or broker is away, or C code hung: try again
+	exitRetry       = 75  // a camera or broker is away, another process builds an engine, or C code hung: try again
 	exitRefused     = 77  // wrong password, not allowed
 	exitConfig      = 78  // the configuration is wrong
 	exitInterrupted = 130 // stopped by a signal before it was done
@@ -59,7 +59,7 @@ func exitStatus(err error) int {
 		return exitRefused
 	case pipeline.Storage:
 		return exitStorage
-	case pipeline.Gone, pipeline.Timeout, pipeline.Stuck:
+	case pipeline.Gone, pipeline.Timeout, pipeline.Stuck, pipeline.Busy:
 		return exitRetry
 	}
 	if errors.Is(err, context.Canceled) {

@@ -38,8 +38,8 @@ database, tells a broker about them and shows the pictures live.
 
 Exit statuses: 0 done; 1 failed; 64 wrong command line; 65 bad input (not a
 video, damaged model); 66 not found; 69 a decoder or execution provider is
-missing; 74 results cannot be kept; 75 a camera or broker is away, try again;
-77 refused; 78 wrong configuration; 130 interrupted.`,
+missing; 74 results cannot be kept; 75 a camera or broker is away, or
+another process builds an engine, try again; 77 refused; 78 wrong configuration; 130 interrupted.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

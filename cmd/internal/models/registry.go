@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -134,7 +135,7 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 		return nil, err
 	}
 	opt := r.options(id, m)
-	session, err := r.rt.Open(ctx, src, opt)
+	session, err := r.open(ctx, src, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +157,31 @@ func (r *Registry) Load(ctx context.Context, name string) (*Loaded, error) {
 		r.opt.Loaded(Upgradable{Session: session, Model: src, Options: opt})
 	}
 	return l, nil
+}
+
+// lookAgain is how often a build of another process is looked at.
+const lookAgain = 2 * time.Second
+
+// open opens the model. Where nothing but the best provider will do and another
+// process builds an engine, it waits, as long as a build may take: there can be
+// only one at a time.
+func (r *Registry) open(ctx context.Context, src infer.Model, opt infer.Options) (*infer.Session, error) {
+	limit := cmp.Or(r.opt.BuildTime, 4*time.Hour)
+	started := time.Now()
+	for said := false; ; said = true {
+		session, err := r.rt.Open(ctx, src, opt)
+		if !opt.Strict || pipeline.KindOf(err) != pipeline.Busy || time.Since(started) > limit {
+			return session, err
+		}
+		if !said {
+			r.opt.Log.Info("model waits for another process that builds an engine", "model", src.Name, "at_most", limit)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, &pipeline.Error{Op: "open model", On: src.Name, Err: fmt.Errorf("%w, while another process builds an engine", context.Cause(ctx))}
+		case <-time.After(lookAgain):
+		}
+	}
 }
 
 // source is what the store has of the model of that id.
