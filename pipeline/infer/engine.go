@@ -72,9 +72,7 @@ func (op *opening) found(e engine) (string, error) {
 		return "", &pipeline.Error{Op: "read engine", On: op.name, Kind: pipeline.BadConfig, Err: damaged, Hint: chownHint(op.o.EngineCacheDir)}
 	}
 	if dir != "" { // from before root gave away what it wrote
-		if err := HandOver(op.o.EngineCacheDir, filepath.Base(dir), buildLock); err != nil {
-			op.o.Log.Warn("an engine stays root's", "model", op.name, "error", err)
-		}
+		op.giveAway(filepath.Base(dir), buildLock)
 	}
 	return dir, nil
 }
@@ -120,6 +118,7 @@ func (op *opening) begin(provider string, e *engine) (err error) {
 		return err
 	}
 	e.dir = e.stage.dir
+	op.giveAway(buildLock)
 	op.building()
 	op.o.Log.Info("building an engine, which may take minutes", "model", op.name, "provider", provider, "expected", b.Expected)
 	if op.o.Building != nil {

@@ -179,7 +179,7 @@ func (c engines) begin(b Building, facts map[string]string) (s *stage, err error
 	fail := func(kind pipeline.Kind, err error, hint string) (*stage, error) {
 		return nil, &pipeline.Error{Op: "prepare the engine cache", On: c.dir, Kind: kind, Err: err, Hint: hint}
 	}
-	hint := "let the user that Perch runs as write there, or no engine can be kept; " + chownHint(c.dir)
+	hint := "no engine can be kept unless the service may write there: sudo chown -R USER: " + c.dir + ", with the user that it runs as"
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return fail(pipeline.BadConfig, err, hint)
 	}
@@ -210,9 +210,12 @@ func (c engines) begin(b Building, facts map[string]string) (s *stage, err error
 		err = os.WriteFile(filepath.Join(dir, buildingNote), text, 0o644)
 	}
 	if err == nil {
-		err = errors.Join(os.Chmod(dir, engineMode), HandOver(c.dir, buildLock, filepath.Base(dir)))
+		err = errors.Join(os.Chmod(dir, engineMode), c.give(buildLock, filepath.Base(dir)))
 	}
 	if err != nil {
+		if e, ok := errors.AsType[*pipeline.Error](err); ok {
+			err = e.Err // it has the same hint
+		}
 		return fail(pipeline.BadConfig, errors.Join(err, os.RemoveAll(dir)), hint)
 	}
 	return &stage{cache: c, dir: dir, facts: facts, began: b.Started, lock: lock}, nil
@@ -225,7 +228,7 @@ func (s *stage) publish() (dir string, err error) {
 	if err := s.seal(); err != nil {
 		return "", errors.Join(s.failed(err), os.RemoveAll(s.dir))
 	}
-	if err := HandOver(s.cache.dir, filepath.Base(s.dir)); err != nil {
+	if err := s.cache.give(filepath.Base(s.dir)); err != nil {
 		return "", errors.Join(err, os.RemoveAll(s.dir))
 	}
 	// Whatever has the name was not found to be good when this began.

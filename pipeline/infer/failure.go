@@ -47,12 +47,17 @@ func (c engines) noteFailure(facts map[string]string, f failure) error {
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
 		return err
 	}
-	return HandOver(c.dir, filepath.Base(path))
+	return c.give(filepath.Base(path))
 }
 
 // forget removes the note.
 func (c engines) forget(facts map[string]string) error {
-	if err := os.Remove(c.failurePath(facts)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	path := c.failurePath(facts)
+	// Where nothing may be removed, even what is not there is refused.
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil

@@ -1,10 +1,15 @@
 package infer
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -78,6 +83,74 @@ func TestWhatRootBuildsIsTheServices(t *testing.T) {
 		t.Errorf("found %q, %v", found, err)
 	}
 	owners(t, c.dir, nobody)
+}
+
+// withoutChown runs a test of this binary as root that may give nothing away.
+func withoutChown(t *testing.T, test string, environ ...string) (out []byte, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), environ...)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		const prCapBSetDrop, capChown = 24, 0
+		if _, _, e := syscall.RawSyscall(syscall.SYS_PRCTL, prCapBSetDrop, capChown, 0); e != 0 {
+			err = e
+			return
+		}
+		out, err = cmd.CombinedOutput()
+	}()
+	<-done
+	return out, err
+}
+
+// TestBuildsWithoutChown is no test of its own: TestRootThatMayGiveNothingAway
+// runs it without CAP_CHOWN.
+func TestBuildsWithoutChown(t *testing.T) {
+	dir := os.Getenv("PERCH_TEST_NO_CHOWN")
+	if dir == "" {
+		return
+	}
+	if err := HandOver(filepath.Dir(dir), filepath.Base(dir)); pipeline.KindOf(err) != pipeline.Refused || strings.Count(err.Error(), "sudo") > 1 {
+		t.Fatalf("giving away: %v", err)
+	}
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	op := &opening{rt: New(Config{Log: log}), name: "m", o: Options{EngineCacheDir: dir, Log: log}, begun: make(chan struct{}, 1)}
+	e := engine{facts: map[string]string{"n": "1"}, options: map[string]string{}}
+	if err := op.begin(Rehearsal, &e); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(e.dir, "a.engine"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if err := (engines{dir}).noteFailure(e.facts, failure{Process: "x"}); err != nil {
+		t.Error(err)
+	}
+	if found, err := op.found(e); found == "" || err != nil {
+		t.Errorf("found %q, %v", found, err)
+	}
+	if n := strings.Count(said.String(), "stay root's"); n != 1 {
+		t.Errorf("said %d times that files stay root's:\n%s", n, &said)
+	}
+}
+
+func TestRootThatMayGiveNothingAway(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	cache := t.TempDir()
+	dir := filepath.Join(cache, "engines")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, 65534, 65534), os.Chown(cache, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := withoutChown(t, "TestBuildsWithoutChown", "PERCH_TEST_NO_CHOWN="+dir); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 // Looking for something that leads out of the folder gives nothing away.

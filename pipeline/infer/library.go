@@ -40,6 +40,8 @@ type Runtime struct {
 	opening chan struct{} // holds the one permission to create a session
 	machine machine
 	process string // names this process in notes that others read
+
+	kept sync.Once // says that files stay root's
 }
 
 // SearchPath is where the library is looked for, in order: builds for the GPU
