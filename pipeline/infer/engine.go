@@ -139,8 +139,9 @@ func (op *opening) begin(provider string, e *engine) (err error) {
 // loadAgain ends loading an engine that was there already, with what came of it.
 // That its checksums are right and it did not load may be for want of memory, or
 // because the driver was not up: it stays, and the failure is noted. Where this
-// process may build, and another could not load it before, it builds one that
-// takes its place when it is whole.
+// process may build, and another could not load it long before, it builds one
+// that takes its place when it is whole. A process that is to serve with this
+// provider or not at all does not wait so long: it would not be started again.
 func (op *opening) loadAgain(provider string, failed error) error {
 	cache := engines{op.o.EngineCacheDir}
 	if failed == nil {
@@ -152,16 +153,18 @@ func (op *opening) loadAgain(provider string, failed error) error {
 	log := op.o.Log.With("model", op.name, "provider", provider, "engine", op.engine.dir)
 	before, _ := cache.failure(op.engine.facts) // one that cannot be read is written anew
 	if before.Process == "" {
-		f := failure{Process: op.rt.process, At: time.Now().UTC(), Model: op.name, Error: oneLine(failed)}
+		f := failure{Process: op.rt.process, At: time.Now().UTC(), Model: op.name, Error: oneLine(failed), moment: op.rt.machine.now()}
 		if err := cache.noteFailure(op.engine.facts, f); err != nil {
 			log.Warn("that an engine did not load was not noted", "error", err)
 		}
 	}
-	if before.Process == "" || before.Process == op.rt.process || !op.o.builds() {
+	hasty := op.o.Strict && op.o.OnlyReady
+	another := before.Process != "" && before.Process != op.rt.process && (hasty || before.longBefore(op.rt.machine.now()))
+	if !another || !op.o.builds() {
 		if op.waits == "" {
 			op.waits = provider
 		}
-		log.Warn("an engine did not load; it stays until another process cannot load it either and builds another", "error", failed)
+		log.Warn("an engine did not load; it stays until another process cannot load it either, ten minutes later or after a restart of the machine, and builds another", "error", failed)
 		return failed
 	}
 	log.Warn("an engine did not load, as in a process before; another is built in its place", "before", before.Error, "error", failed)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +21,30 @@ type failure struct {
 	At      time.Time `json:"at"`
 	Model   string    `json:"model"`
 	Error   string    `json:"error"`
+	moment
+}
+
+// A moment is a time since the machine started: clocks are set, and some
+// machines have none that goes on without power.
+type moment struct {
+	Boot    string  `json:"boot,omitempty"` // the kernel's name of this start
+	UptimeS float64 `json:"uptime_s"`
+}
+
+func (m machine) now() moment {
+	up, _, _ := strings.Cut(m.firstLine("proc/uptime"), " ")
+	seconds, _ := strconv.ParseFloat(up, 64) // 0, with no Boot, where there is no /proc
+	return moment{Boot: m.firstLine("proc/sys/kernel/random/boot_id"), UptimeS: seconds}
+}
+
+// apart is how long after a failure another one is taken for one of its own: what
+// is short of memory now is so in a process that starts a minute later.
+const apart = 10 * time.Minute
+
+// longBefore reports whether m is so long before now that what happens now is not
+// of the same cause: another start of the machine, or apart.
+func (m moment) longBefore(now moment) bool {
+	return m.Boot == "" || m.Boot != now.Boot || now.UptimeS < m.UptimeS || now.UptimeS-m.UptimeS >= apart.Seconds()
 }
 
 func (c engines) failurePath(facts map[string]string) string {

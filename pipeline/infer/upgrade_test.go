@@ -182,13 +182,38 @@ func TestEngineThatDoesNotLoad(t *testing.T) {
 		t.Errorf("noted: %q", noted)
 	}
 
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBuildInChild$")
 	spec, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	child.Env = append(os.Environ(), "PERCH_TEST_BUILD="+string(spec), "PERCH_TEST_MODEL="+m.Path)
-	if out, err := child.CombinedOutput(); err != nil {
+	another := func() ([]byte, error) {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBuildInChild$")
+		child.Env = append(os.Environ(), "PERCH_TEST_BUILD="+string(spec), "PERCH_TEST_MODEL="+m.Path)
+		return child.CombinedOutput()
+	}
+	c := engines{o.EngineCacheDir}
+	n, err := readNote(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.failure(n.Facts)
+	if err != nil || f.Boot == "" || f.UptimeS == 0 {
+		t.Fatalf("noted: %+v, %v", f, err)
+	}
+	// So that however slow this machine is, it is no long time ago.
+	f.UptimeS = rt.machine.now().UptimeS
+	if err := c.noteFailure(n.Facts, f); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := another(); err == nil || !strings.Contains(string(out), "is torn") {
+		t.Errorf("another process, at once: %v: %s", err, out)
+	}
+	stays("another process tried at once, for the same reason perhaps")
+	f.UptimeS -= apart.Seconds()
+	if err := c.noteFailure(n.Facts, f); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := another(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if err := s.Upgrade(t.Context()); err != nil || s.Provider().Name != Rehearsal {
@@ -213,6 +238,37 @@ func TestBuildWhileAnotherBuilds(t *testing.T) {
 	}
 	if err := testRuntime(t).Build(t.Context(), m, o, Rehearsal); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLongBefore(t *testing.T) {
+	now := moment{Boot: "a", UptimeS: 1000}
+	for m, want := range map[moment]bool{
+		{Boot: "a", UptimeS: 401}: false, {Boot: "a", UptimeS: 400}: true, {Boot: "a", UptimeS: 2000}: true,
+		{Boot: "b", UptimeS: 999}: true, {UptimeS: 999}: true,
+	} {
+		if m.longBefore(now) != want {
+			t.Errorf("%+v is long before: %v", m, !want)
+		}
+	}
+}
+
+// A service that may use nothing else does not wait: systemd would give it up.
+func TestEngineThatDoesNotLoadStrictly(t *testing.T) {
+	o := rehearsal(t, time.Millisecond)
+	m := Model{Name: "test", Data: doubled(1, 2)}
+	n, err := readNote(unloadable(t, m, o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := testRuntime(t)
+	if err := (engines{o.EngineCacheDir}).noteFailure(n.Facts, failure{Process: "another", moment: rt.machine.now()}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, rt.Build(t.Context(), m, o, Rehearsal), pipeline.Unsupported)
+	o.Strict = true
+	if s := open(t, m.Data, o); s.Provider().Name != Rehearsal {
+		t.Errorf("%+v", s.Provider())
 	}
 }
 
