@@ -39,7 +39,13 @@ func checkModels(ctx context.Context, cfg *config.Config, host doctor.Host) (lis
 		list = append(list, doctor.Finding{Name: "ONNX Runtime", Status: doctor.Warning, Found: "passed over " + passed})
 	}
 	list = append(list, providerFindings(p, host)...)
-	serving := doctor.Taken(ctx, cfg.HTTP.Listen)
+	serving := false
+	switch doctor.WhoListens(ctx, cfg.HTTP.Listen) {
+	case doctor.Perch:
+		serving = true
+	case doctor.Another:
+		list = append(list, doctor.Finding{Name: "http.listen", Status: doctor.Warning, Found: "something else than Perch listens at " + cfg.HTTP.Listen, Hint: "set http.listen to another port, or stop what has it: sudo ss -ltnp"})
+	}
 	for _, id := range p.modelIDs() {
 		m := modelCheck{id: id, cfg: cfg}
 		if serving {

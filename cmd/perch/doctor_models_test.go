@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +46,11 @@ func TestDoctorOnlyLooksWhilePerchRuns(t *testing.T) {
 		}
 	}
 	ask("127.0.0.1:0", "runs on cpu; rehearsal: its engine is not built yet", "models.strict refuses")
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
+	other := page.Listener.Addr().String()
+	ask(other, "runs on cpu; rehearsal: its engine is not built yet", "not loaded beside")
+	ask(other, "something else than Perch listens at "+other)
 	ask(l.Addr().String(), "not loaded beside the one that runs; a start would take cpu; rehearsal: its engine is not built yet")
 
 	// What the service says of itself counts more.

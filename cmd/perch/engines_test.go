@@ -107,7 +107,7 @@ func TestWarmUpWaitsForMemory(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	doctor := finish(t, perch(t, t.Context(), d.dir, "doctor", "--config", filepath.Join(d.dir, "perch.yaml")))
-	if !strings.Contains(doctor.out, "waiting for memory for rehearsal") {
+	if !strings.Contains(doctor.out, "waiting for memory for rehearsal") || !strings.Contains(doctor.out, "the service said at ") || strings.Contains(doctor.out, "something else") {
 		t.Errorf("perch doctor says\n%s", doctor.out)
 	}
 }

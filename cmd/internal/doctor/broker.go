@@ -155,20 +155,6 @@ func dialHint(err error) string {
 	return "it does not answer; is it on, and does a firewall let this port through?"
 }
 
-// Taken reports whether somebody listens at an address of this machine. At
-// http.listen that is Perch: it takes the address before anything else. One that
-// does not answer is taken for taken.
-func Taken(ctx context.Context, listen string) bool {
-	const limit = 2 * time.Second
-	conn, err := (&net.Dialer{Timeout: limit}).DialContext(ctx, "tcp", listen)
-	if err == nil {
-		conn.Close()
-		return true
-	}
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
-}
-
 // Port checks that an address to listen on is free; key is its name in the
 // configuration.
 func Port(key, listen string) Check {

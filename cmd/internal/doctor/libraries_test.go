@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,22 +74,5 @@ func TestProviderSaysWhatItLacks(t *testing.T) {
 		if f.Status != c.status || !strings.Contains(f.Found, c.found) || !strings.Contains(f.Hint, c.hint) || (c.hint == "") != (f.Hint == "") {
 			t.Errorf("%s: %+v", name, f)
 		}
-	}
-}
-
-func TestTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if !Taken(t.Context(), addr) {
-		t.Error("nobody listens, it says")
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if Taken(t.Context(), addr) || Taken(t.Context(), "127.0.0.1:0") {
-		t.Error("somebody listens, it says")
 	}
 }
