@@ -167,6 +167,18 @@ func TestVersions(t *testing.T) {
 	if last != "1.2.4~rc1" {
 		t.Errorf("v1.2.4-rc1 is version %s", last)
 	}
+	for tag, want := range map[string]string{
+		"v1.2.3-RC1": "1.2.3~rc1", "v1.2.3-Beta2-4-gabc1234": "1.2.3~beta2+4+gabc1234", "v1.2.3/arm_64": "1.2.3.arm.64",
+		"release/1.0": "0~git20231114.221320+release.1.0", "release_1.0-4-gabc1234": "0~git20231114.221320+release.1.0.4.gabc1234",
+	} {
+		out, err := exec.Command("../version.sh", tag, "1700000000").Output()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%s is version %s, want %s: %v", tag, out, want, err)
+		}
+		if out, err := exec.Command("dpkg", "--validate-version", want).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", want, err, out)
+		}
+	}
 }
 
 // What nobody has read does not go out silently.
