@@ -43,6 +43,17 @@ func TestMistakes(t *testing.T) {
 			},
 		},
 		{
+			name: "a credential where none may be",
+			file: "sessions:\n" +
+				"  stun_servers: ['turn:u:hunter2@192.0.2.1:3478', 'STUNS:u:hunt@er2@192.0.2.1']\n" +
+				"  allow_ice_servers: ['turn:u:hunter2@192.0.2.1:3478']\n",
+			want: []string{
+				`2:18 sessions.stun_servers[0]: "turn:***@192.0.2.1:3478" is not a STUN server`,
+				`2:51 sessions.stun_servers[1]: "STUNS:***@192.0.2.1" is not a STUN server`,
+				`3:23 sessions.allow_ice_servers[0]: "turn:***@192.0.2.1:3478" is not an address`,
+			},
+		},
+		{
 			name: "sessions, one against the other",
 			file: "sessions:\n" +
 				"  time_limit: 10s\n" +

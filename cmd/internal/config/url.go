@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,6 +46,10 @@ func redact(s string) string {
 	if scheme, rest, ok := strings.Cut(s, "://"); ok && isNetwork(scheme) {
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 			s = scheme + "://" + hidden + rest[at:]
+		}
+	} else if scheme, rest, ok := strings.Cut(s, ":"); ok && slices.Contains([]string{"stun", "stuns", "turn", "turns"}, strings.ToLower(scheme)) {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 { // which these may not have, and people write
+			s = scheme + ":" + hidden + rest[at:]
 		}
 	}
 	// http://host/mjpg?usr=a&pwd=b and rtsp://host/user=a_password=b_channel=1
