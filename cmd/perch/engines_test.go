@@ -106,7 +106,9 @@ func TestWarmUpWaitsForMemory(t *testing.T) {
 	if p := s.Problems[0]; p.Part != "model nanodet-416" || !strings.Contains(p.Message, "waiting for memory for rehearsal") || !strings.Contains(p.Message, "1048576 MiB are needed") || p.Hint == "" {
 		t.Errorf("%+v", p)
 	}
-	doctor := finish(t, perch(t, t.Context(), d.dir, "doctor", "--config", filepath.Join(d.dir, "perch.yaml")))
+	ask := perch(t, t.Context(), d.dir, "doctor", "--config", filepath.Join(d.dir, "perch.yaml"))
+	ask.Env = append(ask.Env, "PERCH_HTTP_LISTEN="+strings.TrimPrefix(d.url, "http://"))
+	doctor := finish(t, ask)
 	if !strings.Contains(doctor.out, "waiting for memory for rehearsal") || !strings.Contains(doctor.out, "the service said at ") || strings.Contains(doctor.out, "something else") {
 		t.Errorf("perch doctor says\n%s", doctor.out)
 	}
