@@ -13,6 +13,9 @@ import (
 	"perch/pipeline"
 )
 
+// receiveBuffer is how many bytes may wait in the kernel until they are read.
+const receiveBuffer = 4 << 20
+
 // mux is the UDP port that all viewers share.
 type mux struct {
 	*ice.UDPMuxDefault
@@ -36,6 +39,12 @@ func listen(address string, log *slog.Logger) (*mux, error) {
 	conn, err := net.ListenUDP("udp", addr)
 	if err != nil {
 		return nil, fail(err)
+	}
+	// All clients share the port: what a burst of one upload does not find room for
+	// is lost, and some clients' SCTP never sends its last packets again. The kernel
+	// gives as much of this as net.core.rmem_max allows.
+	if err := conn.SetReadBuffer(receiveBuffer); err != nil {
+		return nil, errors.Join(fail(err), conn.Close())
 	}
 	std, err := stdnet.NewNet()
 	if err != nil {
